@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A model as train/ and infer/ see it: its configuration and the layout of
+ * its tensors in the flat variable "params". model.c holds layout and weights;
+ * gpt2.c lists the tensors of that family and builds its graphs.
+ *
+ * The layout puts tensors of two and more dimensions (which decay) first, then
+ * the others, each at a multiple of TRAM_MODEL_ALIGN elements; the gaps are
+ * zero and stay zero, because their gradient is.
+ */
+#ifndef TRAM_MODEL_MODEL_H
+#define TRAM_MODEL_MODEL_H
+
+#include <tram/model.h>
+
+#include "base/vec.h"
+#include "format/hfconfig.h"
+#include "graph/graph.h"
+
+#define TRAM_MODEL_ALIGN 64
+
+/* How a tensor begins. */
+enum tram_init_kind { TRAM_INIT_ZERO, TRAM_INIT_ONE, TRAM_INIT_NORMAL };
+
+struct tram_model_tensor {
+	char *name;
+	struct tram_shape shape;
+	uint64_t first;
+	bool decays;
+	enum tram_init_kind init;
+	float std;
+};
+
+struct tram_model {
+	struct tram_ctx *ctx;
+	struct tram_gpt2_config cfg;
+	float dropout;
+	TRAM_VEC(struct tram_model_tensor) tensors;	/* in layout order */
+	uint64_t flat, decay_count, parameters;
+};
+
+/* The tensor called @name, or NULL. */
+const struct tram_model_tensor *tram_model_find(const struct tram_model *m, const char *name);
+
+/* Its index, or -1. */
+int tram_model_index(const struct tram_model *m, const char *name);
+
+/* gpt2.c: the family's tensors in Hugging Face's order, without places. */
+int tram_gpt2_tensors(struct tram_model *m);
+
+/*
+ * Flat arrays of one layout (weights, moments) under "PREFIX" + name in one
+ * safetensors file. An empty prefix also finds Hugging Face's "transformer.".
+ */
+int tram_model_save_prefixed(const struct tram_model *m, const char *path, size_t n,
+			     const char *const *prefix, const float *const *flat);
+int tram_model_load_prefixed(const struct tram_model *m, const char *path, const char *prefix,
+			     float *flat);
+
+#endif
