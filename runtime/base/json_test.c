@@ -103,6 +103,15 @@ static void a_key_that_stands_twice_is_refused_at_any_size(void **state)
 		tram_json_free(&j);
 	}
 	assert_message(*state, "\"k2500\" stands twice");
+	/* Each key in turn: also those that others pushed out of their slot. */
+	for (int twice = 0; twice < 300; twice++) {
+		tram_sbuf_reset(&sb);
+		tram_sbuf_addc(&sb, '{');
+		for (int i = 0; i < 300; i++)
+			tram_sbuf_addf(&sb, "\"k%d\":%d,", i, i);
+		tram_sbuf_addf(&sb, "\"k%d\":0}", twice);
+		assert_int_equal(parse(*state, tram_sbuf_str(&sb), &j), -EINVAL);
+	}
 	tram_sbuf_free(&sb);
 }
 
