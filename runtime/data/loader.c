@@ -56,8 +56,8 @@ struct tram_loader {
 	pthread_cond_t changed;
 	struct queue q[N_QUEUES];
 	struct counters c[N_STAGES];
-	struct item *items[MAX_ITEMS];
-	uint32_t n_items;
+	struct item *items[MAX_ITEMS];	/* all made at the start: steady state allocates nothing */
+	uint32_t n_items;		/* of them, going round */
 	bool stop;
 
 	pthread_t thread[N_STAGES];
@@ -241,15 +241,9 @@ static struct item *item_create(struct tram_loader *l)
 }
 
 /* One more item goes round. Under the lock, or before there are threads. */
-static int add_item(struct tram_loader *l)
+static void add_item(struct tram_loader *l)
 {
-	struct item *it = item_create(l);
-
-	if (!it)
-		return -ENOMEM;
-	l->items[l->n_items++] = it;
-	queue_push(&l->q[0], it);
-	return 0;
+	queue_push(&l->q[0], l->items[l->n_items++]);
 }
 
 /* --- the loader -------------------------------------------------------------------------------- */
@@ -260,9 +254,13 @@ static int start(struct tram_loader *l)
 
 	for (int i = 0; i < N_QUEUES; i++)
 		l->q[i].depth = i ? depth : MAX_ITEMS;
-	for (uint32_t i = 0; i < TRAM_MAX(depth + 2, (uint32_t)MIN_ITEMS); i++)
-		if (add_item(l))
+	for (int i = 0; i < MAX_ITEMS; i++) {
+		l->items[i] = item_create(l);
+		if (!l->items[i])
 			return -ENOMEM;
+	}
+	while (l->n_items < TRAM_MAX(depth + 2, (uint32_t)MIN_ITEMS))
+		add_item(l);
 	for (int i = 0; i < N_STAGES; i++) {
 		int r;
 
@@ -327,7 +325,7 @@ void tram_loader_destroy(struct tram_loader **loader)
 	pthread_mutex_unlock(&l->lock);
 	while (l->n_threads)
 		pthread_join(l->thread[--l->n_threads], NULL);
-	for (uint32_t i = 0; i < l->n_items; i++)
+	for (int i = 0; i < MAX_ITEMS; i++)
 		item_destroy(l, l->items[i]);
 	pthread_cond_destroy(&l->changed);
 	pthread_mutex_destroy(&l->lock);
@@ -338,8 +336,9 @@ void tram_loader_destroy(struct tram_loader **loader)
 /* The consumer is about to wait with every item under way: the jitter is larger than the queues. */
 static void deepen(struct tram_loader *l)
 {
-	if (l->p.depth || l->n_items == MAX_ITEMS || add_item(l))
+	if (l->p.depth || l->n_items == MAX_ITEMS)
 		return;
+	add_item(l);
 	for (int i = 1; i < N_QUEUES; i++)
 		l->q[i].depth = l->n_items - 2;
 	pthread_cond_broadcast(&l->changed);
