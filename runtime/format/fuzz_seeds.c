@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * usage: fuzz_seeds FOLDER
+ * usage: seed_corpus FOLDER
  *
  * Writes a small corpus for every fuzz_*.c into FOLDER/TARGET/. In the mixed
  * inputs the first byte is the mode (see there).
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 	FILE *f;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: fuzz_seeds FOLDER\n");
+		fprintf(stderr, "usage: seed_corpus FOLDER\n");
 		return 2;
 	}
 	mkdir(argv[1], 0777);
