@@ -76,7 +76,7 @@ static inline const struct tram_shape *tram_shape_of(const struct tram_graph *g,
 /* x [rows, ...] seen as [S, rows / S, rest]; refuses when S doesn't divide rows. */
 tram_value tram_shard_view(struct tram_graph *g, const char *who, tram_value x, uint64_t rows);
 
-/* REDUCE of x seen as [outer, red, inner] -> [outer, inner]. */
+/* REDUCE of x seen as [outer, red, inner] -> [outer, inner]; a view when red is 1. */
 tram_value tram_reduce_view(struct tram_graph *g, tram_value x, enum tram_reduction kind,
 			    uint64_t outer, uint64_t red, uint64_t inner);
 

@@ -16,6 +16,8 @@
 
 #include <tram/exec.h>
 
+#include "base/test_heap.h"
+#include "ops/op_cases.h"
 #include "ops/ops.h"
 
 static struct tram_ctx *ctx;
@@ -354,6 +356,32 @@ static void a_broken_graph_does_not_run(void **state)
 	tram_graph_destroy(&g);
 }
 
+/* Building, expanding and running a tied, chunked head, and an update in place. */
+static int open_and_close(struct tram_ctx *c, void *arg)
+{
+	struct tram_case_run *run;
+	int r = tram_case_open(c, arg, &run);
+
+	if (!r)
+		r = tram_oracle_run(run->kernels, run->bindings, run->n_bindings, &run->step);
+	tram_case_close(&run);
+	return r;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+	static const char *const names[] = { "tied head, chunk 4, 2 shards", "adamw of 257, clipped" };
+
+	for (size_t k = 0; k < TRAM_ARRAY_SIZE(names); k++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < tram_n_op_cases; i++)
+			if (!strcmp(tram_op_cases[i].name, names[k]))
+				n = test_heap_each_failure(open_and_close, (void *)&tram_op_cases[i]);
+		assert_true(n > 20);
+	}
+}
+
 static int setup(void **state)
 {
 	return tram_ctx_create(NULL, &ctx);
@@ -383,6 +411,7 @@ int main(void)
 		cmocka_unit_test(statistics_tell_what_is_not_finite),
 		cmocka_unit_test(a_missing_binding_is_named),
 		cmocka_unit_test(a_broken_graph_does_not_run),
+		cmocka_unit_test(every_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -11,12 +11,15 @@ tram_value tram_reduce_view(struct tram_graph *g, tram_value x, enum tram_reduct
 {
 	union tram_attr attr = { 0 };
 
+	if (x < 0)
+		return x;
+	if (red == 1)
+		return tram_reshape(g, x, TRAM_SHAPE((uint32_t)outer, (uint32_t)inner));
 	attr.reduce.kind = kind;
 	attr.reduce.outer = outer;
 	attr.reduce.red = red;
 	attr.reduce.inner = inner;
-	x = x < 0 ? x : tram_reshape(g, x, TRAM_SHAPE((uint32_t)outer, (uint32_t)red,
-						      (uint32_t)inner));
+	x = tram_reshape(g, x, TRAM_SHAPE((uint32_t)outer, (uint32_t)red, (uint32_t)inner));
 	return tram_graph_node1(g, TRAM_OP_REDUCE, &x, 1, &attr);
 }
 

@@ -38,14 +38,14 @@ static tram_value i(struct tram_graph *g, const char *name, struct tram_shape s)
 #define V(...) tram_variable(g, "v", S(__VA_ARGS__))
 #define W(...) tram_variable(g, "w", S(__VA_ARGS__))
 
-/* Statement @code on a fresh graph must fail with -EINVAL and a message that has @needle. */
-#define REFUSES(shards_, needle, code) do { \
+/* The statement on a fresh graph must fail with -EINVAL and a message that has @needle. */
+#define REFUSES(shards_, needle, ...) do { \
 	struct tram_graph_params p_ = { .shards = shards_ }; \
 	struct tram_graph *g; \
 	assert_int_equal(tram_graph_create(ctx, &p_, &g), 0); \
-	code; \
+	__VA_ARGS__; \
 	if (tram_graph_status(g) != -EINVAL || !strstr(tram_error(ctx), needle)) \
-		fail_msg("%s: status %d, message \"%s\", \"%s\" expected", #code, \
+		fail_msg("%s: status %d, message \"%s\", \"%s\" expected", #__VA_ARGS__, \
 			 tram_graph_status(g), tram_error(ctx), needle); \
 	tram_graph_destroy(&g); \
 } while (0)

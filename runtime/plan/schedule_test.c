@@ -121,6 +121,19 @@ static void add_pack(struct maker *m)
 	double most = 0;
 	uint32_t n = 1 + rnd(m, 4);
 
+	if (rnd(m, 3) == 0) {	/* without gaps, of results made in place */
+		for (uint32_t i = 0; i < 2; i++) {
+			tram_value x = m->pool[pick(m)].v;
+
+			if (count(m, x) < 64)
+				return;
+			x = tram_neg(m->g, tram_view(m->g, x, 0, TRAM_SHAPE(64)));
+			in[i] = tram_softmax(m->g, tram_softmax(m->g, tram_reshape(m->g, x, TRAM_SHAPE(64))));
+			offset[i] = 64 * i;
+		}
+		keep(m, tram_pack(m->g, in, offset, 2, 128), 100);
+		return;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t k = pick(m);
 
