@@ -31,12 +31,12 @@ const uint TEAMS = WIDTH / QUADS, EACH = (OWN + TEAMS - 1) / TEAMS;
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Quads { vec4 v[]; };
 
 ARGS({
-	uint64_t qkv;
-	uint64_t k;
-	uint64_t v;
-	uint64_t out_;
-	uint64_t lse;
-	uint64_t kv_row;	/* bytes between a key head's keys */
+	Quads qkv;
+	Quads k;
+	Quads v;
+	Quads out_;
+	F32 lse;
+	uint kv_row;		/* elements between a key head's keys */
 	uint t;
 	uint keys;
 	uint heads;
@@ -56,17 +56,17 @@ void main()
 	uint first = (gl_NumWorkGroups.x - 1 - gl_WorkGroupID.x) * OWN;
 	uint pos = CACHED != 0 ? push.step.pos : 0;
 	uint last = min(pos + min(first + OWN, t) - 1, push.args.keys - 1);	/* key */
-	uint64_t at_kv = uint64_t(batch) * push.args.keys * push.args.kv_row +
-			 head / (heads / kv_heads) * (D * 4);
+	uint kv_row = push.args.kv_row / 4;	/* from here on in quads */
+	uint at_kv = batch * push.args.keys * kv_row + head / (heads / kv_heads) * QUADS;
 	uint my_key = id % BLOCK, my_query = id / BLOCK, my_quad = id % QUADS, team = id / QUADS;
 	precise vec4 o[EACH];
 
 	for (uint e = id; e < OWN * QUADS; e += WIDTH) {
 		uint row = min(first + e / QUADS, t - 1);
-		uint64_t from = push.args.qkv + ((uint64_t(batch) * t + row) *
-						 (heads + 2 * kv_heads) + head) * (D * 4);
+		uint from = ((batch * t + row) * (heads + 2 * kv_heads) + head) * QUADS;
 
-		own[e / QUADS * ROW + e % QUADS] = Quads(from).v[e % QUADS] * push.args.scale;
+		own[e / QUADS * ROW + e % QUADS] = push.args.qkv.v[from + e % QUADS] *
+						   push.args.scale;
 	}
 	if (id < OWN) {
 		top[id] = NEG_INF;
@@ -78,10 +78,10 @@ void main()
 	for (uint j0 = 0; j0 <= last; j0 += BLOCK) {
 		barrier();
 		for (uint e = id; e < BLOCK * QUADS; e += WIDTH) {
-			uint64_t from = at_kv + min(j0 + e / QUADS, last) * push.args.kv_row;
+			uint from = at_kv + min(j0 + e / QUADS, last) * kv_row + e % QUADS;
 
-			key[e / QUADS * ROW + e % QUADS] = Quads(push.args.k + from).v[e % QUADS];
-			value[e / QUADS * ROW + e % QUADS] = Quads(push.args.v + from).v[e % QUADS];
+			key[e / QUADS * ROW + e % QUADS] = push.args.k.v[from];
+			value[e / QUADS * ROW + e % QUADS] = push.args.v.v[from];
 		}
 		barrier();
 
@@ -147,13 +147,12 @@ void main()
 	barrier();
 	[[unroll]] for (uint i = 0; i < EACH; i++) {
 		uint q = team + i * TEAMS, row = first + q;
-		uint64_t to = push.args.out_ +
-			      ((uint64_t(batch) * t + row) * heads + head) * (D * 4);
+		uint to = ((batch * t + row) * heads + head) * QUADS + my_quad;
 
 		if (team < TEAMS && q < OWN && row < t)
-			Quads(to).v[my_quad] = o[i] * (1.0 / sum[q]);
+			push.args.out_.v[to] = o[i] * (1.0 / sum[q]);
 	}
 	if (CACHED == 0 && id < OWN && first + id < t)
-		F32(push.args.lse).v[(batch * heads + head) * t + first + id] =
+		push.args.lse.v[(batch * heads + head) * t + first + id] =
 			top[id] + tram_log(sum[id]);
 }

@@ -33,11 +33,11 @@ const uint TEAMS = WIDTH / QUADS, EACH = (OWN + TEAMS - 1) / TEAMS;
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Quads { vec4 v[]; };
 
 ARGS({
-	uint64_t qkv;
-	uint64_t dout;
-	uint64_t lse;
-	uint64_t delta;
-	uint64_t dqkv;
+	Quads qkv;
+	Quads dout;
+	F32 lse;
+	F32 delta;
+	Quads dqkv;
 	uint t;
 	uint heads;
 	uint kv_heads;
@@ -48,18 +48,17 @@ ARGS({
 shared vec4 own_a[OWN * ROW], own_b[OWN * ROW], block_a[BLOCK * ROW], block_b[BLOCK * ROW];
 shared float dscore[OWN * BLOCK], weight[OWN * BLOCK];
 
-/* Address of the vector of @head (of q, then k, then v) of a token in x, which is qkv or dqkv. */
-uint64_t at_qkv(uint64_t x, uint token, uint head)
+/* First quad of the vector of @head (of q, then k, then v) of a token in qkv and dqkv. */
+uint at_qkv(uint token, uint head)
 {
 	uint all = push.args.heads + 2 * push.args.kv_heads;
 
-	return x + ((uint64_t(gl_WorkGroupID.z) * push.args.t + token) * all + head) * (D * 4);
+	return ((gl_WorkGroupID.z * push.args.t + token) * all + head) * QUADS;
 }
 
-uint64_t at_dout(uint token, uint head)
+uint at_dout(uint token, uint head)
 {
-	return push.args.dout + ((uint64_t(gl_WorkGroupID.z) * push.args.t + token) *
-				 push.args.heads + head) * (D * 4);
+	return ((gl_WorkGroupID.z * push.args.t + token) * push.args.heads + head) * QUADS;
 }
 
 float dot4(float sum, vec4 x, vec4 y)
@@ -87,10 +86,10 @@ void main()
 	for (uint e = id; e < OWN * QUADS; e += WIDTH) {
 		uint row = min(first + e / QUADS, t - 1), c = e % QUADS, to = e / QUADS * ROW + c;
 
-		own_a[to] = Quads(at_qkv(push.args.qkv, row, KEYS != 0 ? at_k : head)).v[c] *
+		own_a[to] = push.args.qkv.v[at_qkv(row, KEYS != 0 ? at_k : head) + c] *
 			    push.args.scale;
-		own_b[to] = Quads(KEYS != 0 ? at_qkv(push.args.qkv, row, at_v) :
-				  at_dout(row, head)).v[c];
+		own_b[to] = KEYS != 0 ? push.args.qkv.v[at_qkv(row, at_v) + c] :
+			    push.args.dout.v[at_dout(row, head) + c];
 	}
 	[[unroll]] for (uint i = 0; i < EACH; i++) {
 		sum_a[i] = vec4(0);
@@ -106,10 +105,9 @@ void main()
 				uint row = min(j0 + e / QUADS, t - 1), c = e % QUADS;
 				uint to = e / QUADS * ROW + c;
 
-				block_a[to] = Quads(at_qkv(push.args.qkv, row,
-							   KEYS != 0 ? head : at_k)).v[c];
-				block_b[to] = Quads(KEYS != 0 ? at_dout(row, head) :
-						    at_qkv(push.args.qkv, row, at_v)).v[c];
+				block_a[to] = push.args.qkv.v[at_qkv(row, KEYS != 0 ? head : at_k) + c];
+				block_b[to] = KEYS != 0 ? push.args.dout.v[at_dout(row, head) + c] :
+					      push.args.qkv.v[at_qkv(row, at_v) + c];
 			}
 			barrier();
 
@@ -134,9 +132,9 @@ void main()
 				uint other = j0 + my_other, query = KEYS != 0 ? other : mine;
 				bool seen = KEYS != 0 ? mine <= other && other < t : other <= mine;
 				uint row = stat + min(query, t - 1);
-				precise float p = tram_exp(s[i] - F32(push.args.lse).v[row]);
+				precise float p = tram_exp(s[i] - push.args.lse.v[row]);
 
-				ds[i] = p * (ds[i] - F32(push.args.delta).v[row]);
+				ds[i] = p * (ds[i] - push.args.delta.v[row]);
 				if (q < OWN) {
 					dscore[q * BLOCK + my_other] = seen ? ds[i] : 0;
 					weight[q * BLOCK + my_other] = seen ? p : 0;
@@ -161,10 +159,11 @@ void main()
 		uint q = team + i * TEAMS, row = first + q;
 
 		if (team < TEAMS && q < OWN && row < t) {
-			Quads(at_qkv(push.args.dqkv, row, KEYS != 0 ? at_k : gl_WorkGroupID.y)).v[my_quad] =
-				sum_a[i] * push.args.scale;
+			uint to = at_qkv(row, KEYS != 0 ? at_k : gl_WorkGroupID.y) + my_quad;
+
+			push.args.dqkv.v[to] = sum_a[i] * push.args.scale;
 			if (KEYS != 0)
-				Quads(at_qkv(push.args.dqkv, row, at_v)).v[my_quad] = sum_b[i];
+				push.args.dqkv.v[at_qkv(row, at_v) + my_quad] = sum_b[i];
 		}
 	}
 }

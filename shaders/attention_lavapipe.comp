@@ -30,7 +30,7 @@ ARGS({
 	uint64_t v;
 	uint64_t out_;
 	uint64_t lse;
-	uint64_t kv_row;	/* bytes between a key head's keys */
+	uint kv_row;		/* elements between a key head's keys */
 	uint t;
 	uint keys;
 	uint heads;
@@ -49,7 +49,7 @@ void main()
 	/* the last key that a lane sees, and that any lane does */
 	uint seen = min(pos + row, push.args.keys - 1);
 	uint last = min(pos + min(first + LANES, t) - 1, push.args.keys - 1);
-	uint64_t stride = push.args.kv_row;
+	uint64_t stride = uint64_t(push.args.kv_row) * 4;
 	uint64_t at_kv = uint64_t(batch) * push.args.keys * stride +
 			 head / (heads / kv_heads) * (D * 4);
 	uint64_t k = push.args.k + at_kv, v = push.args.v + at_kv;

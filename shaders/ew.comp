@@ -115,7 +115,6 @@ void main()
 	uint first = tile * (4 * LOOPS * WIDTH);
 	uint row0 = row * cols;
 	F32 dst = push.args.dst;
-	U32 src[MAX_IN];
 	uint skip[MAX_IN];
 
 	if (row >= push.args.rows || tile >= push.args.tiles)
@@ -123,7 +122,6 @@ void main()
 	[[unroll]] for (uint k = 0; k < N_IN; k++) {
 		uint mode = (MODES >> (2 * k)) & 3;
 
-		src[k] = push.args.src[k];
 		skip[k] = RANK > 0 ? 0 : mode == 3 ? row0 : mode == 2 ? row : 0;
 	}
 	bool whole = first + 4 * LOOPS * WIDTH <= cols;
@@ -137,7 +135,7 @@ void main()
 
 			if (whole || i < cols) {
 				[[unroll]] for (uint k = 0; k < N_IN; k++)
-					raw[j][k] = src[k].v[skip[k] + source_index(k, i)];
+					raw[j][k] = push.args.src[k].v[skip[k] + source_index(k, i)];
 			}
 		}
 		[[unroll]] for (uint j = 0; j < 4; j++) {

@@ -29,18 +29,18 @@ const uint STEP_K = 16;
 const uint ACROSS = TILE_N / EACH_N;	/* invocations along n */
 
 ARGS({
-	uint64_t a;
-	uint64_t b;
-	uint64_t bias;
-	uint64_t residual;
-	uint64_t c;
-	uint64_t a_batch;	/* strides in bytes */
-	uint64_t b_batch;
-	uint64_t c_batch;
-	uint64_t a_m;
-	uint64_t a_k;
-	uint64_t b_n;
-	uint64_t b_k;
+	F32 a;
+	F32 b;
+	F32 bias;
+	F32 residual;
+	F32 c;
+	uint a_batch;		/* strides in elements */
+	uint b_batch;
+	uint c_batch;
+	uint a_m;
+	uint a_k;
+	uint b_n;
+	uint b_k;
 	uint m;
 	uint n;
 	uint k;
@@ -55,8 +55,8 @@ void main()
 	uint id = gl_LocalInvocationID.x, x = id % ACROSS, y = id / ACROSS;
 	uint m0 = gl_WorkGroupID.y * TILE_M, n0 = gl_WorkGroupID.x * TILE_N;
 	uint m = push.args.m, n = push.args.n, k = push.args.k;
-	uint64_t a = push.args.a + gl_WorkGroupID.z * push.args.a_batch;
-	uint64_t b = push.args.b + gl_WorkGroupID.z * push.args.b_batch;
+	uint a0 = gl_WorkGroupID.z * push.args.a_batch, b0 = gl_WorkGroupID.z * push.args.b_batch;
+	uint c0 = gl_WorkGroupID.z * push.args.c_batch;
 	precise float acc[EACH_M][EACH_N];
 
 	[[unroll]] for (uint i = 0; i < EACH_M; i++)
@@ -70,7 +70,8 @@ void main()
 			float v = 0;
 
 			if (k0 + s < k && m0 + i < m)
-				v = F32(a + (m0 + i) * push.args.a_m + (k0 + s) * push.args.a_k).v[0];
+				v = push.args.a.v[a0 + (m0 + i) * push.args.a_m +
+						  (k0 + s) * push.args.a_k];
 			a_slice[s * (TILE_M + 1) + i] = v;
 		}
 		for (uint e = id; e < STEP_K * TILE_N; e += WIDTH) {
@@ -79,7 +80,8 @@ void main()
 			float v = 0;
 
 			if (k0 + s < k && n0 + j < n)
-				v = F32(b + (n0 + j) * push.args.b_n + (k0 + s) * push.args.b_k).v[0];
+				v = push.args.b.v[b0 + (n0 + j) * push.args.b_n +
+						  (k0 + s) * push.args.b_k];
 			b_slice[s * (TILE_N + 1) + j] = v;
 		}
 		barrier();
@@ -102,14 +104,13 @@ void main()
 			uint row = m0 + y * EACH_M + i, col = n0 + x + j * ACROSS;
 
 			if (row < m && col < n) {
-				uint64_t at = gl_WorkGroupID.z * push.args.c_batch +
-					      (uint64_t(row) * n + col) * 4;
+				uint at = c0 + row * n + col;
 
 				if (BIAS != 0)
-					acc[i][j] += F32(push.args.bias).v[col];
+					acc[i][j] += push.args.bias.v[col];
 				if (RESIDUAL != 0)
-					acc[i][j] += F32(push.args.residual + at).v[0];
-				F32(push.args.c + at).v[0] = acc[i][j];
+					acc[i][j] += push.args.residual.v[at];
+				push.args.c.v[at] = acc[i][j];
 			}
 		}
 }

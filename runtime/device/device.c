@@ -149,20 +149,15 @@ static int open_gpu(struct tram_ctx *ctx, struct tram_device_list *list, struct 
 		if (!best)
 			return 0;
 		err = open_named(ctx, best->selector, dev);
-		if (!err) {
-			char chosen[256];
-
-			snprintf(chosen, sizeof(chosen), "%s (%s): %s GPU%s", best->selector,
-				 best->name, best->kind == TRAM_DEVICE_VK_DISCRETE ? "discrete" :
-				 "integrated", others > 1 ? ", the largest of several" : "");
-			if (why->n)
-				tram_sbuf_addf(why, "; so ");
-			return tram_sbuf_adds(why, chosen);
-		}
+		if (!err)
+			return tram_sbuf_addf(why, "%s%s GPU%s", why->n ? "; " : "",
+					      best->kind == TRAM_DEVICE_VK_DISCRETE ? "discrete" :
+					      "integrated",
+					      others > 1 ? ", the largest of several" : "");
 		if (err == -ENOMEM)
 			return err;
-		tram_sbuf_addf(why, "%s%s was passed over: %s", why->n ? "; " : "",
-			       best->selector, tram_error(ctx));
+		tram_sbuf_addf(why, "%s%s passed over: %s", why->n ? "; " : "", best->selector,
+			       tram_error(ctx));
 		snprintf(best->unusable, sizeof(best->unusable), "could not be opened");
 	}
 }
@@ -172,8 +167,9 @@ static int open_fastest(struct tram_ctx *ctx, struct tram_device_list *list, str
 			struct tram_device **best)
 {
 	double best_rate = -1;
+	size_t tried = 0;
 
-	tram_sbuf_addf(why, "%sno GPU; measured on one product:", why->n ? "; " : "");
+	tram_sbuf_addf(why, "%sno GPU; the fastest at one product:", why->n ? "; " : "");
 	for (size_t i = 0; i < list->infos.n; i++) {
 		const struct tram_device_info *d = &list->infos.v[i];
 		struct tram_device *dev;
@@ -191,9 +187,11 @@ static int open_fastest(struct tram_ctx *ctx, struct tram_device_list *list, str
 			return err;
 		}
 		if (err)
-			tram_sbuf_addf(why, " %s failed (%s)", d->selector, tram_error(ctx));
+			tram_sbuf_addf(why, "%s %s failed (%s)", tried++ ? "," : "", d->selector,
+				       tram_error(ctx));
 		else
-			tram_sbuf_addf(why, " %s %.0f GFLOP/s", d->selector, rate * 1e-9);
+			tram_sbuf_addf(why, "%s %s %.0f GFLOP/s", tried++ ? "," : "", d->selector,
+				       rate * 1e-9);
 		if (!err && rate > best_rate) {
 			best_rate = rate;
 			tram_device_close(best);
@@ -220,7 +218,12 @@ static int open_auto(struct tram_ctx *ctx, struct tram_device **dev)
 		err = tram_fail(ctx, -ENODEV, "auto: no device can be used: %s",
 				tram_sbuf_str(&why));
 	if (!err)
-		err = tram_sbuf_take(&why, &(*dev)->reason);
+		err = why.err;
+	if (!err) {
+		(*dev)->reason = tram_asprintf(ctx, "%s (%s): %s", (*dev)->info.selector,
+					       (*dev)->info.name, tram_sbuf_str(&why));
+		err = (*dev)->reason ? 0 : -ENOMEM;
+	}
 	if (err)
 		tram_device_close(dev);
 	tram_sbuf_free(&why);

@@ -11,12 +11,12 @@
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint A = 1;
 
-ARGS({ uint64_t x; uint64_t y; uint n; uint gated; })
+ARGS({ U32 x; U32 y; uint n; uint gated; })
 
 void main()
 {
 	uint i = gl_GlobalInvocationID.x;
 
 	if (i < push.args.n && (push.args.gated == 0 || push.step.commit != 0))
-		U32(push.args.y).v[i] = U32(push.args.x).v[i] * A + push.step.step;
+		push.args.y.v[i] = push.args.x.v[i] * A + push.step.step;
 }

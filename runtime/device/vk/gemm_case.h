@@ -26,7 +26,7 @@ struct gemm_fixture {
 	struct tram_device *dev;
 };
 
-static inline int gemm_open(void **state, bool generic)
+static inline int gemm_open(void **state, bool generic, bool *own_variant)
 {
 	struct gemm_fixture *fx = calloc(1, sizeof(*fx));
 	const char *sel = getenv("TRAM_TEST_DEVICE");
@@ -43,22 +43,25 @@ static inline int gemm_open(void **state, bool generic)
 		print_message("skip: %s\n", tram_error(fx->ctx));
 		tram_ctx_destroy(&fx->ctx);
 		free(fx);
-		return -1;
+		exit(77);
 	}
+	*own_variant = tram_vk_of(fx->dev)->class.lavapipe;
 	if (generic)
 		tram_vk_of(fx->dev)->class.lavapipe = false;
 	*state = fx;
 	return 0;
 }
 
+static bool gemm_own_variant;	/* the device has one besides the generic one */
+
 static inline int gemm_setup(void **state)
 {
-	return gemm_open(state, false);
+	return gemm_open(state, false, &gemm_own_variant);
 }
 
 static inline int gemm_setup_generic(void **state)
 {
-	return gemm_open(state, true);
+	return gemm_open(state, true, &gemm_own_variant);
 }
 
 static inline int gemm_teardown(void **state)

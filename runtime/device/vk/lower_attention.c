@@ -36,8 +36,8 @@ static struct tile generic_tile(const struct tram_vk_class *c, uint32_t d,
 
 /* Layout as attention.comp and attention_lavapipe.comp declare it. */
 struct forward {
-	uint64_t qkv, k, v, out, lse, kv_row;
-	uint32_t t, keys, heads, kv_heads;
+	uint64_t qkv, k, v, out, lse;
+	uint32_t kv_row, t, keys, heads, kv_heads;
 	float scale;
 };
 
@@ -70,7 +70,7 @@ int tram_vk_lower_attention(struct tram_vk_emit *e, const struct tram_call *call
 		.qkv = qkv, .k = qkv + (uint64_t)d.h * d.d * 4,
 		.v = qkv + (uint64_t)(d.h + d.g) * d.d * 4,
 		.out = tram_vk_address(&call->out[0]), .lse = tram_vk_address(&call->out[1]),
-		.kv_row = (uint64_t)(d.h + 2 * d.g) * d.d * 4,
+		.kv_row = (d.h + 2 * d.g) * d.d,
 		.t = d.t, .keys = d.t, .heads = d.h, .kv_heads = d.g, .scale = 1 / sqrtf(d.d),
 	};
 	int r = tram_vk_check_sizes(call);
@@ -86,7 +86,7 @@ int tram_vk_lower_attention_cached(struct tram_vk_emit *e, const struct tram_cal
 	struct forward args = {
 		.qkv = tram_vk_address(&call->in[0]), .k = tram_vk_address(&call->in[1]),
 		.v = tram_vk_address(&call->in[2]), .out = tram_vk_address(&call->out[0]),
-		.kv_row = (uint64_t)d.g * d.d * 4,
+		.kv_row = d.g * d.d,
 		.t = d.t, .keys = call->in[1].shape.dim[1], .heads = d.h, .kv_heads = d.g,
 		.scale = 1 / sqrtf(d.d),
 	};

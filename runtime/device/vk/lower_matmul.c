@@ -110,8 +110,9 @@ static int lower_lavapipe(struct tram_vk_emit *e, const struct tram_call *call)
 		return err;
 
 	/* Workgroups that follow one another share a panel of a, and b's of a chunk stay near. */
-	chunk = TRAM_MAX(1, (256 << 10) / (p.width * p.k_up * 4));
-	chunk = TRAM_MIN(chunk, p.tiles_n);
+	chunk = (uint32_t)((256 << 10) / ((uint64_t)p.width * p.k_up * 4));
+	chunk = TRAM_MAX(chunk, TRAM_DIV_UP((uint64_t)p.tiles_n * d->nb, c->max_groups[2] / 2));
+	chunk = TRAM_MIN(TRAM_MAX(chunk, 1), p.tiles_n);
 	memset(&args, 0, sizeof(args));
 	args.a = p.pack_a ? scratch : tram_vk_address(&call->in[0]);
 	args.b = p.pack_b ? scratch + p.a_bytes : tram_vk_address(&call->in[1]);
@@ -168,18 +169,15 @@ static int lower_generic(struct tram_vk_emit *e, const struct tram_call *call)
 	uint32_t spec[] = { t.m / t.each_m * (t.n / t.each_n), t.m, t.n, t.each_m, t.each_n, !ta, tb,
 			    attr->matmul.bias, attr->matmul.residual };
 	struct {
-		uint64_t a, b, bias, residual, c, a_batch, b_batch, c_batch, a_m, a_k, b_n, b_k;
-		uint32_t m, n, k;
+		uint64_t a, b, bias, residual, c;
+		uint32_t a_batch, b_batch, c_batch, a_m, a_k, b_n, b_k, m, n, k;
 	} args = {
 		.a = tram_vk_address(&call->in[0]), .b = tram_vk_address(&call->in[1]),
 		.bias = attr->matmul.bias ? tram_vk_address(&call->in[2]) : 0,
 		.residual = attr->matmul.residual ? tram_vk_address(&call->in[call->n_in - 1]) : 0,
 		.c = tram_vk_address(&call->out[0]),
-		.a_batch = (uint64_t)d.m * d.k * 4,
-		.b_batch = d.b_shared ? 0 : (uint64_t)d.n * d.k * 4,
-		.c_batch = (uint64_t)d.m * d.n * 4,
-		.a_m = ta ? 4 : (uint64_t)d.k * 4, .a_k = ta ? (uint64_t)d.m * 4 : 4,
-		.b_n = tb ? (uint64_t)d.k * 4 : 4, .b_k = tb ? 4 : (uint64_t)d.n * 4,
+		.a_batch = d.m * d.k, .b_batch = d.b_shared ? 0 : d.n * d.k, .c_batch = d.m * d.n,
+		.a_m = ta ? 1 : d.k, .a_k = ta ? d.m : 1, .b_n = tb ? d.k : 1, .b_k = tb ? 1 : d.n,
 		.m = d.m, .n = d.n, .k = d.k,
 	};
 

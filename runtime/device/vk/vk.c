@@ -9,6 +9,7 @@
 #include "device/vk/vk_instance.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Long enough for any step; past it the device is taken for stuck. */
 #define CLOSE_LIMIT_NS 30000000000u
@@ -59,7 +60,6 @@ static void judge(struct physical *p)
 	lacks(info, p->feats12.scalarBlockLayout, "scalarBlockLayout");
 	lacks(info, p->feats13.synchronization2, "synchronization2");
 	lacks(info, p->feats13.maintenance4, "maintenance4");
-	lacks(info, p->feats.features.shaderInt64, "shaderInt64");
 	lacks(info, (p->props11.subgroupSupportedOperations & SUBGROUP_OPS) == SUBGROUP_OPS &&
 	      (p->props11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
 	      "subgroup arithmetic, ballot or shuffle in compute");
@@ -128,10 +128,15 @@ static void describe_class(struct physical *p)
 {
 	const VkPhysicalDeviceLimits *limits = &p->props.properties.limits;
 	struct tram_vk_class *c = &p->class;
+	const char *variant = getenv("TRAM_VK_VARIANT");	/* "generic": no driver's own */
 
-	c->lavapipe = p->props12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
-	c->software = c->lavapipe || p->props12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER ||
+	c->lavapipe = p->props12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE &&
+		      p->feats.features.shaderInt64;
+	c->software = p->props12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE ||
+		      p->props12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER ||
 		      p->props.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+	if (variant && !strcmp(variant, "generic"))
+		c->lavapipe = false;
 	c->subgroup = p->props11.subgroupSize;
 	c->subgroup_min = c->subgroup_max = c->subgroup;
 	p->choose_subgroup = p->feats13.subgroupSizeControl &&
@@ -189,6 +194,11 @@ static int describe(struct tram_vk_instance *inst, VkPhysicalDevice handle, uint
 		     TRAM_DEVICE_VK_DISCRETE;	/* virtual and other ones have memory of their own */
 	p->unified = info->kind != TRAM_DEVICE_VK_DISCRETE;
 	info->subgroup = p->class.subgroup;
+	if (!p->props12.driverInfo[0])
+		snprintf(p->props12.driverInfo, sizeof(p->props12.driverInfo), "%u.%u.%u",
+			 VK_API_VERSION_MAJOR(p->props.properties.driverVersion),
+			 VK_API_VERSION_MINOR(p->props.properties.driverVersion),
+			 VK_API_VERSION_PATCH(p->props.properties.driverVersion));
 	snprintf(info->driver, sizeof(info->driver), "%.60s %.60s", p->props12.driverName,
 		 p->props12.driverInfo);
 	/*
@@ -273,7 +283,7 @@ static int create_device(struct tram_vk *vk, const struct physical *p)
 	VkPhysicalDeviceFeatures2 features = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
 		.pNext = &f12,
-		.features = { .shaderInt64 = VK_TRUE },
+		.features = { .shaderInt64 = p->feats.features.shaderInt64 },	/* lavapipe's variants */
 	};
 	const VkDeviceCreateInfo ci = {
 		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,

@@ -94,6 +94,11 @@ int tram_vk_fail(struct tram_vk *vk, VkResult r, const char *what, ...) TRAM_PRI
 /* The same before there is a device. */
 int tram_vk_fail_early(struct tram_ctx *ctx, VkResult r, const char *subject, const char *what);
 
+static inline bool tram_vk_lost(const struct tram_vk *vk)
+{
+	return __atomic_load_n(&vk->base.lost, __ATOMIC_ACQUIRE) != 0;
+}
+
 /* 0, or the sticky -EIO of a lost device with its message. Any thread. */
 int tram_vk_check(struct tram_vk *vk);
 

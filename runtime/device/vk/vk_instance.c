@@ -18,14 +18,18 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
 						 void *arg)
 {
 	struct tram_vk_instance *inst = arg;
+	char text[900];	/* on one line */
 
 	if (!(types & VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT))
 		return VK_FALSE;	/* the loader's own remarks */
+	snprintf(text, sizeof(text), "%s", data->pMessage);
+	for (char *c = text; *c; c++)
+		*c = *c == '\n' ? ' ' : *c;
 	if (severity & VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT) {
 		atomic_fetch_add(&inst->errors, 1);
-		tram_log(inst->ctx, TRAM_LOG_ERROR, "Vulkan validation: %s", data->pMessage);
+		tram_log(inst->ctx, TRAM_LOG_ERROR, "Vulkan validation: %s", text);
 	} else {
-		tram_log(inst->ctx, TRAM_LOG_WARN, "Vulkan validation, warning: %s", data->pMessage);
+		tram_log(inst->ctx, TRAM_LOG_WARN, "Vulkan validation, warning: %s", text);
 	}
 	return VK_FALSE;
 }

@@ -98,7 +98,7 @@ static void cache_store(struct tram_vk *vk)
 	size_t size = 0;
 	char *data;
 
-	if (!vk->cache_dirty || vk->base.lost ||
+	if (!vk->cache_dirty || tram_vk_lost(vk) ||
 	    vk->fn.GetPipelineCacheData(vk->handle, vk->cache, &size, NULL) || !size)
 		return;
 	data = tram_alloc(ctx, sizeof(head) + size);

@@ -256,6 +256,7 @@ int tram_vk_transfer_end(struct tram_vk *vk)
 		.signalSemaphoreInfoCount = 1, .pSignalSemaphoreInfos = &signal,
 	};
 	VkResult r;
+	int err;
 
 	tram_vk_barrier_end(vk, vk->transfer);
 	r = vk->fn.EndCommandBuffer(vk->transfer);
@@ -265,5 +266,9 @@ int tram_vk_transfer_end(struct tram_vk *vk)
 	if (r)
 		return tram_vk_fail(vk, r, "submit a copy");
 	vk->serial++;
-	return tram_vk_idle(vk, UINT64_MAX / 2);
+	err = tram_vk_idle(vk, UINT64_MAX / 2);
+	/* The wait may fail for want of memory; the caller frees what the copy uses. */
+	if (err && !tram_vk_lost(vk))
+		vk->fn.DeviceWaitIdle(vk->handle);
+	return err;
 }
