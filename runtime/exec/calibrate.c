@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Measuring the calls of a plan on its device: a recording with timestamps is run a few times beside the plain
- * one. The spans give each call's seconds; the difference to the plain run's wall time, spread over the
+ * one. The spans give each call's seconds; the difference to the plain runs' wall time, spread over the
  * calls, is what lies between them. Update nodes do nothing while the gate is closed, so they are
  * measured with the commit word set, on variables that are pinned before and restored
  * after.
@@ -10,9 +10,9 @@
 
 #include <stdlib.h>
 
-#define MOST_RUNS 3
-/* A step that takes longer is measured once. */
-#define LONG_NS 2000000000u
+#define MOST_RUNS 15
+/* No further run after this time. */
+#define LONG_NS 1000000000u
 
 struct measuring {
 	struct tram_exec *x;
@@ -20,7 +20,9 @@ struct measuring {
 	struct tram_span *spans;	/* of the best run */
 	struct tram_span *fresh;
 	size_t n_calls;
-	uint64_t wall_ns, sum_ns;	/* least plain run, least sum of spans */
+	uint64_t wall_ns[MOST_RUNS + 1];	/* plain runs, ascending */
+	size_t n_wall;
+	uint64_t sum_ns;		/* least sum of spans */
 };
 
 /* Both programs in one submission; the calls' spans into @m->fresh. */
@@ -60,19 +62,22 @@ static int plain_run(struct measuring *m)
 {
 	uint64_t begin = tram_now_ns(), took;
 	int r = tram_exec_measure(m->x, m->x->slot[0].program);
+	size_t i;
 
 	took = tram_now_ns() - begin;
-	if (!m->wall_ns || took < m->wall_ns)
-		m->wall_ns = TRAM_MAX(took, 1u);
+	for (i = m->n_wall++; i && m->wall_ns[i - 1] > took; i--)
+		m->wall_ns[i] = m->wall_ns[i - 1];
+	m->wall_ns[i] = took;
 	return r;
 }
 
 static int run_all(struct measuring *m)
 {
-	uint64_t begin = tram_now_ns();
+	uint64_t begin;
 	int r = plain_run(m);	/* warms caches and pipelines */
 
-	m->wall_ns = 0;
+	m->n_wall = 0;
+	begin = tram_now_ns();
 	for (int i = 0; i < MOST_RUNS && !r; i++) {
 		r = timed_run(m);
 		if (!r)
@@ -150,7 +155,9 @@ static int keep_rates(struct measuring *m)
 		rates[k++].seconds = sum / (double)(j - i);
 	}
 	rates[k].hash = TRAM_RATE_CALL_GAP;
-	rates[k++].seconds = ((double)m->wall_ns - (double)m->sum_ns) * 1e-9 / (double)n;
+	/* The median: what a step usually takes. */
+	rates[k++].seconds = ((double)m->wall_ns[m->n_wall / 2] - (double)m->sum_ns) * 1e-9 /
+			     (double)n;
 	r = tram_rates_merge(m->x->dev, rates, k);
 	tram_free(m->x->ctx, rates);
 	return r;
@@ -164,10 +171,11 @@ int tram_exec_calibrate(struct tram_exec *x)
 	uint32_t step;
 	int r, undo;
 
-	r = tram_vars_settled(x->vars, "calibrate");
+	r = tram_exec_idle(x, "calibrate");
 	tram_plan_predict(x->plan, &x->dev->machine);
 	if (r || !x->plan->prediction.unmeasured)
 		return r;
+	tram_exec_lend(x);
 	m.spans = tram_calloc(x->ctx, m.n_calls, sizeof(*m.spans));
 	m.fresh = tram_calloc(x->ctx, m.n_calls, sizeof(*m.fresh));
 	r = m.spans && m.fresh ? 0 : -ENOMEM;
@@ -190,6 +198,8 @@ int tram_exec_calibrate(struct tram_exec *x)
 	for (int phase = 0; phase < 2; phase++)
 		if (m.timed[phase] && x->err != -ETIMEDOUT)
 			ops->program_destroy(m.timed[phase]);
+	undo = tram_exec_take_back(x);
+	r = r ? r : undo;
 	if (!r) {
 		r = keep_rates(&m);
 		tram_plan_predict(x->plan, &x->dev->machine);

@@ -276,8 +276,8 @@ static int check(struct tram_exec *x, uint32_t slot)
 		tram_exec_poison(x, x->dev->lost);
 	if (x->err)
 		return tram_fail(x->ctx, x->err, "%s: %s in an earlier step; open the device again and go on from a checkpoint",
-				 x->dev->info.selector,
-				 x->err == -ETIMEDOUT ? "it hung" : "it was lost");
+				 x->dev->info.selector, x->err == -ETIMEDOUT ? "it hung" :
+				 x->err == -ENOMEM ? "memory ran out" : "it was lost");
 	return 0;
 }
 
@@ -416,8 +416,6 @@ int tram_exec_measure(struct tram_exec *x, struct tram_program *const prog[2])
 
 	if (r)
 		return r;
-	if (s->state != TRAM_SLOT_IDLE)
-		return tram_fail(x->ctx, -EBUSY, "exec: slot 0 has a step that is not finished; wait for it first");
 	for (uint32_t i = 0; i < 2; i++)
 		batch[i] = (struct tram_batch){
 			.program = prog[i], .signal = s->done, .signal_value = 2 * s->run + 1 + i,
@@ -431,6 +429,38 @@ int tram_exec_measure(struct tram_exec *x, struct tram_program *const prog[2])
 	s->run++;
 	s->order = ++x->vars->submits;
 	return wait_for(x, s, 2 * s->run);
+}
+
+int tram_exec_idle(struct tram_exec *x, const char *what)
+{
+	int r = check(x, 0);
+
+	for (uint32_t i = 0; i < x->n_slots && !r; i++)
+		if (x->slot[i].state != TRAM_SLOT_IDLE)
+			r = tram_fail(x->ctx, -EBUSY, "%s: slot %u has a step that is not finished; finish it first",
+				      what, i);
+	return r ? r : tram_vars_settled(x->vars, what);
+}
+
+void tram_exec_lend(struct tram_exec *x)
+{
+	struct tram_slot *s = &x->slot[x->n_slots - 1];
+
+	for (int phase = 0; x->n_slots > 1 && phase < 2; phase++) {
+		if (s->program[phase])
+			x->dev->ops->program_destroy(s->program[phase]);
+		s->program[phase] = NULL;
+	}
+}
+
+int tram_exec_take_back(struct tram_exec *x)
+{
+	struct tram_slot *s = &x->slot[x->n_slots - 1];
+	int r = x->err;
+
+	for (int phase = 0; x->n_slots > 1 && phase < 2 && !r; phase++)
+		r = tram_exec_record(x, s, phase, false, &s->program[phase]);
+	return r ? tram_exec_poison(x, r) : 0;
 }
 
 /* --- what the caller sees ------------------------------------------------------------ */

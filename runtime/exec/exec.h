@@ -97,6 +97,16 @@ int tram_exec_record(struct tram_exec *x, struct tram_slot *slot, enum tram_phas
  */
 int tram_exec_measure(struct tram_exec *x, struct tram_program *const prog[2]);
 
+/* 0 when @x has no step under way and nobody's step may write its variables; else -EBUSY, or its error. */
+int tram_exec_idle(struct tram_exec *x, const char *what);
+
+/*
+ * The last slot's programs, if there are two slots, make room for timed ones, so that measuring stays
+ * below the predicted peak. The exec is poisoned when they can't be recorded again.
+ */
+void tram_exec_lend(struct tram_exec *x);
+int tram_exec_take_back(struct tram_exec *x);
+
 /* Device trouble: sticks, closes every gate so that nothing waits for ever. Returns @err. */
 int tram_exec_poison(struct tram_exec *x, int err);
 

@@ -6,13 +6,12 @@
  *	tramroad-rates 1
  *	class lavapipe 26.1.6 ...
  *	threads 2
- *	0123456789abcdef 0.000123
+ *	0123456789abcdef 123456789
  *
- * A file that is not exactly that is ignored and replaced by the next one.
+ * A rate is a signature's hash and picoseconds. A file that is not exactly that is ignored and replaced by the next one.
  */
 #include "exec/exec.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,7 +21,7 @@
 #include "base/sbuf.h"
 
 #define MAX_FILE	(UINT64_C(8) << 20)	/* bytes */
-#define MAX_SECONDS	3600.0			/* of one call */
+#define MAX_PS		3600000000000000LL	/* of one call: an hour */
 
 static int head(struct tram_device *dev, struct tram_sbuf *sb)
 {
@@ -54,6 +53,7 @@ static bool parse(const char *p, struct tram_rate *rates, size_t *n)
 {
 	for (*n = 0; *p; p++) {
 		struct tram_rate *r = &rates[*n];
+		long long ps;
 		char *end;
 
 		if (strspn(p, "0123456789abcdef") != 16 || p[16] != ' ')
@@ -62,10 +62,11 @@ static bool parse(const char *p, struct tram_rate *rates, size_t *n)
 		p = end + 1;
 		if (!strchr("-0123456789", *p))
 			return false;
-		r->seconds = strtod(p, &end);
-		if (end == p || *end != '\n' || !isfinite(r->seconds) ||
-		    fabs(r->seconds) > MAX_SECONDS || (*n && r->hash <= rates[*n - 1].hash))
+		ps = strtoll(p, &end, 10);
+		if (end == p || *end != '\n' || ps > MAX_PS || ps < -MAX_PS ||
+		    (*n && r->hash <= rates[*n - 1].hash))
 			return false;
+		r->seconds = (double)ps * 1e-12;
 		p = end;
 		(*n)++;
 	}
@@ -131,9 +132,9 @@ static int store(struct tram_device *dev)
 	if (!r)
 		r = file_path(dev, &sb, &path);
 	for (size_t i = 0; i < dev->machine.n_rates; i++)
-		tram_sbuf_addf(&sb, "%016llx %.9g\n",
+		tram_sbuf_addf(&sb, "%016llx %lld\n",
 			       (unsigned long long)dev->machine.rates[i].hash,
-			       dev->machine.rates[i].seconds);
+			       (long long)(dev->machine.rates[i].seconds * 1e12));
 	if (!r)
 		r = sb.err;
 	if (!r)

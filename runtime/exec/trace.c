@@ -22,10 +22,20 @@ static void add_shapes(struct tram_sbuf *sb, const struct tram_graph *g, const t
 			       tram_shape_text(&tram_val(g, v[k])->shape, text));
 }
 
+/* printf would follow the program's locale. */
+static void add_number(struct tram_sbuf *sb, const char *key, double x)
+{
+	tram_sbuf_addf(sb, "\"%s\":", key);
+	tram_sbuf_json_f64(sb, x);
+}
+
 static void add_counter(struct tram_sbuf *sb, const char *name, double us, double value)
 {
-	tram_sbuf_addf(sb, ",\n{\"name\":\"%s\",\"ph\":\"C\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"args\":{\"value\":%.6g}}",
-		       name, us, value);
+	tram_sbuf_addf(sb, ",\n{\"name\":\"%s\",\"ph\":\"C\",\"pid\":1,\"tid\":1,", name);
+	add_number(sb, "ts", us);
+	tram_sbuf_adds(sb, ",\"args\":{");
+	add_number(sb, "value", value);
+	tram_sbuf_adds(sb, "}}");
 }
 
 static void add_span(struct tram_sbuf *sb, const struct tram_plan *plan,
@@ -41,12 +51,19 @@ static void add_span(struct tram_sbuf *sb, const struct tram_plan *plan,
 	tram_signature_work(&sig, &flops, &bytes);
 	tram_sbuf_addf(sb, ",\n{\"name\":\"%s ", g->ops[node->op].name);
 	add_shapes(sb, g, node->out, node->n_out);
-	tram_sbuf_addf(sb, "\",\"cat\":\"%s%s\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"node\":%u,\"in\":\"",
+	tram_sbuf_addf(sb, "\",\"cat\":\"%s%s\",\"ph\":\"X\",\"pid\":1,\"tid\":1,",
 		       node->phase == TRAM_PHASE_UPDATE ? "update" : "compute",
-		       node->backward ? ",backward" : "", us, dur, span->tag);
+		       node->backward ? ",backward" : "");
+	add_number(sb, "ts", us);
+	tram_sbuf_addc(sb, ',');
+	add_number(sb, "dur", dur);
+	tram_sbuf_addf(sb, ",\"args\":{\"node\":%u,\"in\":\"", span->tag);
 	add_shapes(sb, g, node->in, node->n_in);
-	tram_sbuf_addf(sb, "\",\"flops\":%.0f,\"bytes\":%.0f,\"barrier\":%s}}", flops, bytes,
-		       plan->barrier[span->tag] ? "true" : "false");
+	tram_sbuf_adds(sb, "\",");
+	add_number(sb, "flops", flops);
+	tram_sbuf_addc(sb, ',');
+	add_number(sb, "bytes", bytes);
+	tram_sbuf_addf(sb, ",\"barrier\":%s}}", plan->barrier[span->tag] ? "true" : "false");
 	add_counter(sb, "GFLOP/s", us, dur > 0 ? flops / dur * 1e-3 : 0);
 	add_counter(sb, "GB/s", us, dur > 0 ? bytes / dur * 1e-3 : 0);
 }
@@ -89,13 +106,14 @@ int tram_exec_trace(struct tram_exec *x, const char *path)
 	struct tram_program *timed[2] = { NULL, NULL };
 	struct tram_span *spans;
 	size_t n = 0, most = x->plan->prediction.calls;
-	int r = tram_vars_settled(x->vars, "trace");
+	int r = tram_exec_idle(x, "trace"), back;
 
 	if (r)
 		return r;
 	spans = tram_calloc(x->ctx, most + 1, sizeof(*spans));
 	if (!spans)
 		return -ENOMEM;
+	tram_exec_lend(x);
 	for (int phase = 0; phase < 2 && !r; phase++)
 		r = tram_exec_record(x, &x->slot[0], phase, true, &timed[phase]);
 	if (!r) {
@@ -112,6 +130,8 @@ int tram_exec_trace(struct tram_exec *x, const char *path)
 	for (int phase = 0; phase < 2; phase++)
 		if (timed[phase] && x->err != -ETIMEDOUT)
 			ops->program_destroy(timed[phase]);
+	back = tram_exec_take_back(x);
+	r = r ? r : back;
 	if (!r)
 		r = write_trace(x, spans, n, path);
 	tram_free(x->ctx, spans);
