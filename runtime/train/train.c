@@ -86,7 +86,7 @@ static int set_params(struct tram_trainer *t, const struct tram_train_params *p)
 	q->eps = p->eps != 0 ? p->eps : 1e-8;
 	q->keep = p->keep ? p->keep : 2;
 	const struct { const char *what; double v, min, max; } range[] = {
-		{ "--lr", q->lr, 0, 1e3 }, { "--betas", q->beta1, 0, 0.999999 },
+		{ "--lr", q->lr, 0, 1e38 }, { "--betas", q->beta1, 0, 0.999999 },
 		{ "--betas", q->beta2, 0, 0.99999999 }, { "--eps", q->eps, 1e-30, 1 },
 		{ "--weight-decay", q->weight_decay, 0, 1e3 }, { "--clip", q->clip, 0, 1e9 },
 		{ "--steps", (double)q->steps, 1, 1e12 },
