@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tram: one tool, a verb a job. */
+#include <signal.h>
 #include <string.h>
 
 #include "tool.h"
@@ -19,6 +20,8 @@ static void help(FILE *f)
 
 int main(int argc, char **argv)
 {
+	/* A file size limit is an error like a full disk, not a death. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		help(stderr);
 		return TOOL_USAGE;

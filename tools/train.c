@@ -155,7 +155,6 @@ static void close_line(struct train *t)
 
 static void show_plan(struct train *t, const struct tram_prediction *p)
 {
-	const struct tram_device_info *d = tram_device_info(t->dev);
 	struct tram_model_info m;
 	char a[TOOL_TEXT], b[TOOL_TEXT], c[TOOL_TEXT];
 
@@ -165,7 +164,7 @@ static void show_plan(struct train *t, const struct tram_prediction *p)
 	fprintf(stderr, "data     %s: %s tokens, %llu steps of %u x %u\n", t->data,
 		tool_count((double)tram_stream_tokens(t->stream), a),
 		(unsigned long long)t->p.steps, t->p.batch, t->p.seq ? t->p.seq : m.max_seq);
-	fprintf(stderr, "device   %s: %s (%s)\n", d->selector, d->name, tram_device_reason(t->dev));
+	fprintf(stderr, "device   %s\n", tram_device_reason(t->dev));
 	fprintf(stderr, "plan     %u kernel calls a step, %.0f ms predicted; %s of device memory (%s "
 		"weights and optimizer, %s activations)\n", p->calls, p->step_s * 1e3,
 		tool_bytes(p->peak_bytes, a), tool_bytes(p->variable_bytes, b),
