@@ -1,0 +1,404 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The tool as people and scripts meet it: every claim is a function below.
+
+usage: cli_test.py TRAM MAN_DIR [--soak] [NAME...]
+
+Prints a line a claim in cmocka's manner, which scripts/run_tests.py counts.
+"""
+import ctypes
+import hashlib
+import json
+import math
+import os
+import random
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+TRAM, MAN = sys.argv[1:3]
+SOAK = '--soak' in sys.argv
+work = tempfile.mkdtemp(prefix='tram-cli-')
+VERBS = ['train', 'eval', 'generate', 'tokenize', 'devices', 'inspect']
+
+
+CLAIMS = []
+
+
+def claim(f):
+    CLAIMS.append(f)
+    return f
+
+
+class Skip(Exception):
+    pass
+
+
+def tram(*args, rc=0, env=None, timeout=300):
+    """stdout, stderr; fails unless the exit status is @rc."""
+    got = subprocess.run([TRAM, *map(str, args)], capture_output=True, text=True, timeout=timeout,
+                         env=dict(os.environ, XDG_CACHE_HOME=work + '/cache', **(env or {})))
+    assert got.returncode == rc, f'{args}: exit {got.returncode}, not {rc}: {got.stderr}'
+    return got.stdout, got.stderr
+
+
+def events(out, kind=None):
+    lines = [json.loads(line) for line in out.splitlines()]
+    return [e for e in lines if kind is None or e['event'] == kind]
+
+
+def path(name):
+    return os.path.join(work, name)
+
+
+def text_file(name='text.txt', n=40000):
+    p = path(name)
+    if not os.path.exists(p):
+        rng = random.Random(7)
+        words = [''.join(rng.choice('etaoinshrdlu') for _ in range(rng.randint(1, 8))) for _ in range(300)]
+        with open(p, 'w') as f:
+            while f.tell() < n:
+                f.write(rng.choice(words) + rng.choice('     \n'))
+    return p
+
+
+def train_args(out, *more, steps=8, device='cpu0'):
+    return ['train', '--model', 'nano', '--data', text_file(), '--out', out, '--device', device,
+            '--steps', steps, '--batch', 4, '--seq', 32, '--json', *more]
+
+
+def trained():
+    """A run folder, made once."""
+    if not os.path.exists(path('trained')):
+        tram(*train_args(path('trained'), steps=30))
+    return path('trained')
+
+
+def safetensors(p):
+    with open(p, 'rb') as f:
+        n, = struct.unpack('<Q', f.read(8))
+        head = json.loads(f.read(n))
+        body = f.read()
+    return {k: body[slice(*v['data_offsets'])] for k, v in head.items() if k != '__metadata__'}
+
+
+def checkpoint(run):
+    return os.path.join(run, sorted(d for d in os.listdir(run) if d.startswith('step-'))[-1])
+
+
+# --- usage ------------------------------------------------------------------------------------
+
+@claim
+def every_verb_explains_itself():
+    out, _ = tram('--help')
+    for verb in VERBS:
+        assert verb in out
+        assert 'usage: tram ' + verb in tram(verb, '--help')[0]
+    assert re.match(r'tram \d+\.\d+\.\d+\n', tram('--version')[0])
+
+
+@claim
+def wrong_usage_exits_2_with_one_line():
+    for args, word in ((['nonsense'], 'nonsense'), (['train', '--nonsense'], '--nonsense'),
+                       (['train'], '--model'), (['train', '--steps', 'x'], 'whole number'),
+                       (['train', '--schedule', 'steep'], 'cosine'),
+                       (['generate', '--model', 'x'], '--prompt'), (['inspect'], 'PATH'),
+                       (['train', '--steps'], '--steps'), (['train', '--steps', '-1'], '-1')):
+        _, err = tram(*args, rc=2)
+        assert word in err and err.count('\n') == 1, (args, err)
+
+
+@claim
+def man_pages_name_every_option():
+    for verb in VERBS:
+        page = open(os.path.join(MAN, f'tram-{verb}.1')).read().replace('\\-', '-')
+        options = re.findall(r'^  --([a-z-]+)', tram(verb, '--help')[0], re.M)
+        assert options
+        for o in options:
+            assert re.search(rf'-?-{o}\b', page) or f'Fl -{o}' in page, f'{verb}: --{o} is not in its man page'
+
+
+# --- the way through --------------------------------------------------------------------------
+
+@claim
+def devices_are_listed_for_people_and_scripts():
+    out, _ = tram('devices', '--json')
+    listed = [json.loads(line) for line in out.splitlines()]
+    assert 'cpu0' in [d['device'] for d in listed]
+    assert 'cpu0' in tram('devices')[0]
+
+
+@claim
+def training_tells_what_scripts_rely_on():
+    out, _ = tram(*train_args(path('contract')))
+    plan, = events(out, 'plan')
+    assert plan['predicted_step_ms'] > 0 and plan['predicted_peak_bytes'] > 0
+    steps = events(out, 'step')
+    assert [s['step'] for s in steps] == list(range(1, 9))
+    for s in steps:
+        assert {'loss', 'grad_norm', 'lr', 'step_ms', 'tokens_per_s'} <= set(s)
+    done, = events(out, 'done')
+    assert done['peak_bytes'] > 0
+    assert open(path('contract/metrics.jsonl')).read() == out
+    assert '<svg' in open(path('contract/loss.svg')).read()
+
+
+@claim
+def weights_sha256_is_over_the_tensors_by_name():
+    out, _ = tram(*train_args(path('sha')))
+    h = hashlib.sha256()
+    for _, data in sorted(safetensors(checkpoint(path('sha')) + '/model.safetensors').items()):
+        h.update(data)
+    assert events(out, 'done')[0]['weights_sha256'] == h.hexdigest()
+
+
+@claim
+def init_and_sequential_order_are_reproducible():
+    first = checkpoint(trained()) + '/model.safetensors'
+    args = ['--init', first, '--order', 'sequential']
+    a = events(tram(*train_args(path('seq-a'), *args))[0], 'step')
+    b = events(tram(*train_args(path('seq-b'), *args))[0], 'step')
+    assert [s['loss'] for s in a] == [s['loss'] for s in b]
+
+
+@claim
+def shards_and_tokenizer_train_as_text_does():
+    tok = path('shards')
+    out, _ = tram('tokenize', '--tokenizer', 'train:300', '--input', text_file(), '--out', tok, '--json')
+    assert events(out, 'done')[0]['vocab'] == 300
+    a = events(tram('train', '--model', 'nano', '--data', tok, '--out', path('from-shards'), '--steps', 4,
+                    '--batch', 4, '--seq', 32, '--device', 'cpu0', '--json')[0], 'done')[0]
+    b = events(tram('train', '--model', 'nano', '--data', text_file(), '--tokenizer', tok + '/tokenizer.json',
+                    '--out', path('from-text'), '--steps', 4, '--batch', 4, '--seq', 32, '--device', 'cpu0',
+                    '--json')[0], 'done')[0]
+    assert a['weights_sha256'] == b['weights_sha256']
+
+
+@claim
+def logits_explain_the_loss():
+    import numpy
+    out, _ = tram('eval', '--model', trained(), '--data', text_file(), '--seq', 32, '--limit', 5,
+                  '--device', 'cpu0', '--logits', path('logits.npy'), '--json')
+    logits = numpy.load(path('logits.npy')).astype(numpy.float64)
+    assert logits.shape == (160, 256)
+    text = numpy.frombuffer(open(text_file(), 'rb').read(161), numpy.uint8)
+    lse = numpy.log(numpy.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
+    loss = (lse - logits[numpy.arange(160), text[1:161]]).mean()
+    assert math.isclose(loss, events(out)[0]['loss'], rel_tol=1e-5), (loss, out)
+
+
+@claim
+def greedy_text_is_the_same_on_every_device():
+    args = ['generate', '--model', trained(), '--prompt', 'the ', '--tokens', 80, '--temperature', 0, '--json']
+    texts = {}
+    for d in (json.loads(line) for line in tram('devices', '--json')[0].splitlines()):
+        if d['usable']:
+            out, _ = tram(*args, '--device', d['device'])
+            texts[d['device']] = [e['id'] for e in events(out, 'token')]
+    assert len(set(map(tuple, texts.values()))) == 1, texts
+
+
+@claim
+def a_seed_gives_one_text():
+    args = ['generate', '--model', trained(), '--prompt-tokens', '104,101', '--tokens', 40, '--top-k', 50,
+            '--top-p', 0.95, '--device', 'cpu0', '--seed']
+    assert tram(*args, 3)[0] == tram(*args, 3)[0]
+    assert tram(*args, 3)[0] != tram(*args, 4)[0]
+
+
+@claim
+def decoding_agrees_with_evaluation():
+    """The cache's path and the training path give the same logits: greedy tokens equal their argmax."""
+    import numpy
+    out, _ = tram('generate', '--model', trained(), '--prompt', 'a', '--tokens', 31, '--temperature', 0,
+                  '--device', 'cpu0', '--json')
+    ids = [ord('a')] + [e['id'] for e in events(out, 'token')]
+    with open(path('greedy.txt'), 'wb') as f:
+        f.write(bytes(ids + [0]))
+    tram('eval', '--model', trained(), '--data', path('greedy.txt'), '--tokenizer', 'bytes', '--seq', 32,
+         '--device', 'cpu0', '--logits', path('greedy.npy'))
+    assert list(numpy.load(path('greedy.npy')).argmax(1)[:31]) == ids[1:]
+
+
+@claim
+def inspect_checks_what_training_wrote():
+    step = checkpoint(trained())
+    assert 'hash' in tram('inspect', step)[0]
+    assert json.loads(tram('inspect', step + '/model.safetensors', '--json')[0])
+    with open(path('torn.safetensors'), 'wb') as f:
+        f.write(open(step + '/model.safetensors', 'rb').read()[:-5])
+    _, err = tram('inspect', path('torn.safetensors'), rc=1)
+    assert 'torn.safetensors' in err and err.count('\n') == 1
+
+
+@claim
+def a_trace_opens_as_json_with_a_span_per_call():
+    out, _ = tram(*train_args(path('traced'), '--trace', path('trace.json')))
+    trace = json.load(open(path('trace.json')))
+    spans = [e for e in trace['traceEvents'] if e.get('ph') == 'X']
+    assert len(spans) >= events(out, 'plan')[0]['kernel_calls']
+    assert all(e['dur'] >= 0 for e in spans)
+
+
+# --- killed and resumed -----------------------------------------------------------------------
+
+@claim
+def killed_runs_end_in_the_same_bits():
+    steps = 60
+    whole = events(tram(*train_args(path('whole'), '--save-every', 5, '--dropout', 0.1, steps=steps))[0], 'done')
+    rng = random.Random(11)
+    for k in range(40 if SOAK else 5):
+        out = path(f'killed-{k}')
+        seen = []
+        while True:
+            p = subprocess.Popen([TRAM, *map(str, train_args(out, '--save-every', 5, '--dropout', 0.1,
+                                                            '--resume', steps=steps))],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                text, err = p.communicate(timeout=rng.uniform(0.05, 1.5))
+                assert p.returncode == 0, err
+                break
+            except subprocess.TimeoutExpired:
+                p.send_signal(signal.SIGKILL)
+                text, _ = p.communicate()
+                seen += [json.loads(x)['step'] for x in text.splitlines() if '"step",' in x and x.endswith('}')]
+            if len(seen) > 20 * steps:
+                raise AssertionError('no progress between kills')
+        assert events(text, 'done')[0]['weights_sha256'] == whole[0]['weights_sha256']
+
+
+@claim
+def an_interrupt_saves_and_resumes():
+    out = path('interrupted')
+    p = subprocess.Popen([TRAM, *map(str, train_args(out, steps=100000))], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    for line in p.stdout:
+        if json.loads(line).get('step', 0) >= 3:
+            break
+    p.send_signal(signal.SIGINT)
+    rest, err = p.communicate(timeout=60)
+    assert p.returncode == 0, err
+    last = max(e['step'] for e in events(rest))
+    resumed = events(tram(*train_args(out, '--resume', steps=last + 2))[0], 'step')
+    assert [s['step'] for s in resumed] == [last + 1, last + 2]
+
+
+# --- what can go wrong ------------------------------------------------------------------------
+
+def refuses(args, *words, rc=1, env=None):
+    _, err = tram(*args, rc=rc, env=env)
+    lines = [x for x in err.splitlines() if x.startswith('tram ') and not x.startswith('tram: ')]
+    assert len(lines) == 1, err
+    for word in words:
+        assert word in lines[0], f'{lines[0]!r} does not say {word!r}'
+
+
+@claim
+def missing_and_empty_data_are_named():
+    refuses(train_args(path('x1'))[:4] + ['/nonexistent/data'] + train_args(path('x1'))[5:], '/nonexistent/data')
+    open(path('empty.txt'), 'w').close()
+    refuses(train_args(path('x2'))[:4] + [path('empty.txt')] + train_args(path('x2'))[5:], '0 tokens')
+    os.makedirs(path('hollow'), exist_ok=True)
+    refuses(train_args(path('x3'))[:4] + [path('hollow')] + train_args(path('x3'))[5:], 'hollow', 'no files')
+
+
+@claim
+def a_budget_too_small_is_refused_before_anything_is_written():
+    out = path('tight')
+    refuses(train_args(out, '--budget', '2500K'), 'limit', '--batch')
+    assert not os.path.exists(out)
+
+
+@claim
+def shards_that_do_not_divide_the_batch_are_refused():
+    refuses(train_args(path('x4'), '--shards', 3), '3 shards', '2 and 4')
+
+
+@claim
+def without_a_vulkan_driver_the_cpu_serves():
+    env = {'VK_DRIVER_FILES': '/nonexistent.json', 'VK_ICD_FILENAMES': '/nonexistent.json'}
+    refuses(train_args(path('x5'), device='vk0'), 'Vulkan', 'cpu0', env=env)
+    out, _ = tram(*train_args(path('no-vulkan'), device='auto'), env=env)
+    assert events(out, 'plan')[0]['device'] == 'cpu0'
+
+
+@claim
+def an_unknown_device_is_told_the_choices():
+    refuses(train_args(path('x6'), device='gpu7'), 'gpu7', 'cpu0')
+
+
+@claim
+def a_model_without_weights_does_not_evaluate():
+    refuses(['eval', '--model', '/nonexistent', '--data', text_file()], '/nonexistent')
+    refuses(['generate', '--model', path('hollow'), '--prompt', 'x'], 'hollow')
+
+
+@claim
+def data_that_changes_under_the_run_ends_it_cleanly():
+    tok, out = path('changing'), path('changed-run')
+    tram('tokenize', '--tokenizer', 'bytes', '--input', text_file(), '--out', tok)
+    p = subprocess.Popen([TRAM, 'train', '--model', 'nano', '--data', tok, '--out', out, '--steps', '100000',
+                          '--batch', '4', '--seq', '32', '--save-every', '2', '--device', 'cpu0', '--json'],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in p.stdout:
+        if json.loads(line)['event'] == 'save':
+            break
+    os.truncate(os.path.join(tok, 'shard-000000.bin'), 2000)
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 1 and 'shard-000000.bin' in err, err
+    tram('inspect', checkpoint(out))
+
+
+@claim
+def a_full_disk_loses_nothing_already_saved():
+    libc = ctypes.CDLL(None, use_errno=True)
+    target = path('small-disk')
+    os.makedirs(target)
+    if libc.mount(b'tmpfs', target.encode(), b'tmpfs', 0, b'size=2m'):
+        raise Skip('a small tmpfs cannot be mounted (needs root)')
+    try:
+        out = os.path.join(target, 'run')
+        _, err = tram(*train_args(out, '--save-every', 2, steps=8), rc=1)
+        assert 'space' in err.lower(), err
+        left = [d for d in os.listdir(out) if d.startswith('step-')]
+        for d in left:
+            tram('inspect', os.path.join(out, d))
+        assert not [d for d in os.listdir(out) if d.startswith('.writing')], os.listdir(out)
+    finally:
+        libc.umount(target.encode())
+
+
+@claim
+def a_folder_that_cannot_be_written_is_named():
+    target = path('not-a-folder')
+    open(target, 'w').close()
+    refuses(train_args(target + '/run'), 'not-a-folder')
+
+
+def main():
+    names = [a for a in sys.argv[3:] if not a.startswith('--')]
+    failed = 0
+    for c in CLAIMS:
+        if names and c.__name__ not in names:
+            continue
+        print(f'[ RUN      ] {c.__name__}', flush=True)
+        began = time.monotonic()
+        try:
+            c()
+            print(f'[       OK ] {c.__name__}', flush=True)
+        except Skip as why:
+            print(f'skip: {why}\n[  SKIPPED ] {c.__name__}', flush=True)
+        except (AssertionError, subprocess.TimeoutExpired, OSError, ValueError, KeyError) as why:
+            failed += 1
+            print(f'{type(why).__name__}: {why}\n[  FAILED  ] {c.__name__}', flush=True)
+        print(f'# {time.monotonic() - began:.1f} s', flush=True)
+    subprocess.run(['rm', '-rf', work], check=False)
+    return bool(failed)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
