@@ -55,12 +55,12 @@ def cases(output):
     return passed, skips
 
 
-def run(test):
+def run(test, build):
     env = dict(os.environ, **test['env'])
     began = time.monotonic()
     timeout = test['timeout'] * float(os.environ.get('TEST_TIMEOUT_FACTOR', '1')) or None
     try:
-        proc = subprocess.Popen(test['cmd'], cwd=test['workdir'], env=env, stdin=subprocess.DEVNULL,
+        proc = subprocess.Popen(test['cmd'], cwd=test['workdir'] or build, env=env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 start_new_session=True)
     except OSError as e:
@@ -140,12 +140,12 @@ def main():
     tally = {'passed': 0, 'failed': 0, 'skipped': 0}
     beside = [t for t in tests if t.get('is_parallel', True)]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        waiting = {pool.submit(run, t): t for t in beside}
+        waiting = {pool.submit(run, t, args.build): t for t in beside}
         for done in concurrent.futures.as_completed(waiting):
             show(args, waiting[done], done.result(), tally)
     for test in tests:
         if test not in beside:
-            show(args, test, run(test), tally)
+            show(args, test, run(test, args.build), tally)
     line = '{passed} passed, {failed} failed, {skipped} skipped'.format(**tally)
     if args.tally:
         with open(args.tally, 'a', encoding='utf-8') as f:

@@ -14,12 +14,10 @@
 
 float tram_exp(float x)
 {
-	/* adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits */
-	precise float big = clamp(x, -104.0, 89.0) * 1.44269504 + 12582912.0;
-	precise float n = big - 12582912.0;
+	precise float n = roundEven(x * 1.44269504);
 	precise float r = x - n * 0.693145752;	/* the product is exact */
 	precise float p = 1.39517174e-3;
-	int k = floatBitsToInt(big) - 0x4b400000;
+	int k = int(clamp(n, -252.0, 252.0));
 	int h = k >> 1;
 
 	r = r - n * 1.42860677e-6;

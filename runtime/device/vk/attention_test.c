@@ -4,7 +4,7 @@
  * every head size, length and grouping; bits of a query that depend on the
  * tokens up to it alone, cached or not. Both variants on lavapipe.
  */
-#include "device/vk/gemm_case.h"
+#include "device/vk/test_gemm.h"
 
 /* grad, B, T, H, G, D */
 static int build(struct tram_graph *g, const uint32_t *arg)

@@ -4,7 +4,7 @@
  * batch and tail; and bits of a row that depend on nothing but the row. Both
  * variants on lavapipe; the generic one elsewhere.
  */
-#include "device/vk/gemm_case.h"
+#include "device/vk/test_gemm.h"
 
 enum { TA = 1, TB = 2, BIAS = 4, RESIDUAL = 8, SHARED = 16 };
 

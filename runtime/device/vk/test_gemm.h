@@ -3,8 +3,8 @@
  * For matmul_test.c and attention_test.c: device TRAM_TEST_DEVICE (vk0) as it is, and once more with
  * the generic variants; op cases against the oracle; single graphs for their bits.
  */
-#ifndef TRAM_DEVICE_VK_GEMM_CASE_H
-#define TRAM_DEVICE_VK_GEMM_CASE_H
+#ifndef TRAM_DEVICE_VK_TEST_GEMM_H
+#define TRAM_DEVICE_VK_TEST_GEMM_H
 
 #include <setjmp.h>
 #include <stdarg.h>
