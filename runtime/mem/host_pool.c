@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks kept between uses; host_pool.h says for whom. */
+#include <pthread.h>
+
 #include "mem/host_pool.h"
 
 #define KEPT	4	/* free blocks kept; the smallest goes first when there are more */
@@ -12,6 +14,7 @@ struct block {
 
 struct tram_host_pool {
 	struct tram_ctx *ctx;
+	pthread_mutex_t lock;	/* of all below */
 	struct block *spare;
 	size_t n_spare, n_out;
 	bool released;
@@ -23,27 +26,33 @@ int tram_host_pool_create(struct tram_ctx *ctx, struct tram_host_pool **pool)
 	if (!*pool)
 		return -ENOMEM;
 	(*pool)->ctx = ctx;
+	pthread_mutex_init(&(*pool)->lock, NULL);
 	return 0;
 }
 
-static void maybe_free(struct tram_host_pool *pool)
+/* Lets go of the lock, and of the pool when nobody is left who could take it. */
+static void unlock(struct tram_host_pool *pool)
 {
+	bool last = pool->released && !pool->n_out;
 	struct block *b;
 
-	if (!pool->released || pool->n_out)
+	pthread_mutex_unlock(&pool->lock);
+	if (!last)
 		return;
 	while ((b = pool->spare)) {
 		pool->spare = b->next;
 		tram_free(pool->ctx, b);
 	}
+	pthread_mutex_destroy(&pool->lock);
 	tram_free(pool->ctx, pool);
 }
 
 void tram_host_pool_release(struct tram_host_pool **pool)
 {
 	if (*pool) {
+		pthread_mutex_lock(&(*pool)->lock);
 		(*pool)->released = true;
-		maybe_free(*pool);
+		unlock(*pool);
 	}
 	*pool = NULL;
 }
@@ -54,27 +63,41 @@ static bool fits(const struct block *b, size_t size)
 	return b->size >= size && b->size - size <= size / 4 + 4096;
 }
 
-int tram_host_pool_get(struct tram_host_pool *pool, size_t size, void **out)
+/* A spare block of about @size, taken off the list; NULL when there is none. Under the lock. */
+static struct block *take_spare(struct tram_host_pool *pool, size_t size)
 {
 	struct block **best = NULL, *b;
 
-	*out = NULL;
 	for (struct block **p = &pool->spare; *p; p = &(*p)->next)
 		if (fits(*p, size) && (!best || (*p)->size < (*best)->size))
 			best = p;
-	if (best) {
-		b = *best;
-		*best = b->next;
-		pool->n_spare--;
-	} else {
-		if (size > SIZE_MAX - ALIGN)
-			return tram_fail(pool->ctx, -ENOMEM, "out of memory: %zu bytes refused", size);
+	if (!best)
+		return NULL;
+	b = *best;
+	*best = b->next;
+	pool->n_spare--;
+	return b;
+}
+
+int tram_host_pool_get(struct tram_host_pool *pool, size_t size, void **out)
+{
+	struct block *b;
+
+	*out = NULL;
+	if (size > SIZE_MAX - ALIGN)
+		return tram_fail(pool->ctx, -ENOMEM, "out of memory: %zu bytes refused", size);
+	pthread_mutex_lock(&pool->lock);
+	b = take_spare(pool, size);
+	if (!b) {
 		b = tram_alloc_aligned(pool->ctx, size + ALIGN, ALIGN);
-		if (!b)
+		if (!b) {
+			pthread_mutex_unlock(&pool->lock);
 			return -ENOMEM;
+		}
 		b->size = size;
 	}
 	pool->n_out++;
+	pthread_mutex_unlock(&pool->lock);
 	*out = (char *)b + ALIGN;
 	return 0;
 }
@@ -86,6 +109,7 @@ void tram_host_pool_put(struct tram_host_pool *pool, void *block)
 	if (!block)
 		return;
 	b = (struct block *)((char *)block - ALIGN);
+	pthread_mutex_lock(&pool->lock);
 	b->next = pool->spare;
 	pool->spare = b;
 	pool->n_out--;
@@ -99,5 +123,5 @@ void tram_host_pool_put(struct tram_host_pool *pool, void *block)
 		pool->n_spare--;
 		tram_free(pool->ctx, b);
 	}
-	maybe_free(pool);
+	unlock(pool);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host blocks that are taken and given back again and again (pins of
- * checkpoints): a block given back is kept for the next taker of about its size, so that steady state neither
- * asks the heap nor touches fresh pages. Not thread-safe.
+ * Host blocks that are taken and given back again and again (pins of checkpoints): a block given back
+ * is kept for the next taker of about its size, so that steady state neither asks the heap nor touches
+ * fresh pages. Thread-safe: the saver's thread gives back what the training thread takes.
  */
 #ifndef TRAM_MEM_HOST_POOL_H
 #define TRAM_MEM_HOST_POOL_H

@@ -133,11 +133,14 @@ static const char *data;
 
 static const char *new_out(void)
 {
+	static char paths[64][256];
 	static unsigned int n;
 	char name[32];
 
-	snprintf(name, sizeof(name), "out-%u", n++);
-	return strdup(test_path(name));
+	assert_true(n < 64);
+	snprintf(name, sizeof(name), "out-%u", n);
+	snprintf(paths[n], sizeof(paths[n]), "%s", test_path(name));
+	return paths[n++];
 }
 
 /* --- bits --------------------------------------------------------------------------- */

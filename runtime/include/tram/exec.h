@@ -75,7 +75,7 @@ uint64_t tram_pin_version(const struct tram_pin *pin);
 const float *tram_pin_data(const struct tram_pin *pin, const char *name, uint64_t *count);
 /* Writes the pinned values back: the variables are at that version again. */
 int tram_vars_restore(struct tram_vars *vars, const struct tram_pin *pin);
-/* May be called from another thread than the one that drives @vars, before @vars is destroyed. */
+/* May be called from any thread, also after the variables are gone. */
 void tram_pin_release(struct tram_pin **pin);
 
 /* --- execution ------------------------------------------------------------------- */
