@@ -3,6 +3,7 @@
 #include "exec/fake_device.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "plan/test_call.h"
 
@@ -106,8 +107,8 @@ static void run_program(struct fake_device *f, struct tram_program *p)
 			"an oracle refused");
 		if (p->spans)
 			p->spans[i] = (struct tram_span){ c->tag, f->clock_ns,
-							  f->clock_ns + f->seconds_per_call_ns };
-		f->clock_ns += f->seconds_per_call_ns;
+							  f->clock_ns + f->call_ns };
+		f->clock_ns += f->call_ns;
 		f->kernels++;
 	}
 }
@@ -137,6 +138,8 @@ static int fake_submit(struct tram_device *dev, const struct tram_batch *batches
 	if (r)
 		return r;
 	f->submits++;
+	if (f->submit_ns)
+		nanosleep(&(struct timespec){ .tv_nsec = (long)f->submit_ns }, NULL);
 	require(f->tail + n - f->head <= FAKE_QUEUE, "the queue is full");
 	for (size_t i = 0; i < n; i++)
 		f->queue[f->tail++ % FAKE_QUEUE] = batches[i];
@@ -381,7 +384,7 @@ int fake_device_create(struct tram_ctx *ctx, const struct tram_op_row *rows,
 	f->base.ctx = ctx;
 	f->base.ops = &fake_ops;
 	f->rows = rows;
-	f->seconds_per_call_ns = 1000;
+	f->call_ns = 1000;
 	strcpy(f->base.info.selector, "fake0");
 	strcpy(f->base.info.name, "oracles");
 	strcpy(f->base.info.numeric_class, "oracle 1");

@@ -22,7 +22,8 @@ struct fake_device {
 	struct tram_batch queue[FAKE_QUEUE];
 	size_t head, tail;		/* batches [head, tail) modulo FAKE_QUEUE are queued */
 	uint64_t clock_ns;
-	uint64_t seconds_per_call_ns;	/* what each call takes on the device's clock */
+	uint64_t call_ns;	/* what each call takes on the device's clock */
+	uint64_t submit_ns;	/* what each submit takes on the wall clock, below 1 s */
 
 	/* Knobs */
 	uint64_t lose_at;	/* the n-th call of the interface finds the device lost; 0: never */

@@ -47,7 +47,7 @@ static void open_device(struct rig *rig)
 	tram_graph_begin_update(g);
 	tram_sgd(g, w, m, grad, stats, &(struct tram_sgd_params){ .momentum = 0.5f });
 	assert_int_equal(fake_device_create(rig->ctx, g->ops, &rig->fake), 0);
-	rig->fake->seconds_per_call_ns = 3000000;
+	rig->fake->call_ns = 3000000;
 	assert_int_equal(tram_vars_create(&rig->fake->base, &rig->vars), 0);
 	assert_int_equal(tram_exec_create(&rig->fake->base, rig->vars, g, NULL, &rig->x), 0);
 	tram_graph_destroy(&g);
@@ -147,7 +147,6 @@ static void rates_are_kept_for_the_next_run(void **state)
 {
 	struct rig *rig = *state;
 	struct tram_prediction first, second;
-	uint64_t submits;
 
 	assert_int_equal(tram_exec_calibrate(rig->x), 0);
 	tram_exec_predict(rig->x, &first);
@@ -156,9 +155,32 @@ static void rates_are_kept_for_the_next_run(void **state)
 	tram_exec_predict(rig->x, &second);
 	assert_int_equal(second.unmeasured, 0);
 	assert_true(second.step_s > 0.999999 * first.step_s && second.step_s < 1.000001 * first.step_s);
+}
+
+/* A device that takes its time for a submit, as the wall clock sees it. */
+static void kept_rates_are_held_against_the_clock(void **state)
+{
+	struct rig *rig = *state;
+	struct tram_prediction first, second;
+	uint64_t submits, all;
+
+	rig->fake->submit_ns = 20000000;
 	submits = rig->fake->submits;
-	assert_int_equal(tram_exec_calibrate(rig->x), 0);	/* nothing lacks */
-	assert_int_equal(rig->fake->submits, submits);
+	assert_int_equal(tram_exec_calibrate(rig->x), 0);
+	tram_exec_predict(rig->x, &first);
+	all = rig->fake->submits - submits;
+	assert_true(first.step_s >= 0.02);
+	submits = rig->fake->submits;
+	assert_int_equal(tram_exec_calibrate(rig->x), 0);	/* they hold */
+	assert_true(rig->fake->submits - submits < all / 2);
+	tram_exec_predict(rig->x, &second);
+	assert_true(second.step_s == first.step_s);
+	rig->fake->submit_ns = 60000000;
+	submits = rig->fake->submits;
+	assert_int_equal(tram_exec_calibrate(rig->x), 0);	/* they don't */
+	assert_true(rig->fake->submits - submits > 8);
+	tram_exec_predict(rig->x, &second);
+	assert_true(second.step_s > 2 * first.step_s);
 }
 
 static void damaged_rates_are_ignored_with_a_word(void **state)
@@ -265,6 +287,7 @@ int main(void)
 		T_(calibration_makes_the_prediction_a_measurement),
 		T_(calibration_changes_no_variable_and_no_version),
 		T_(rates_are_kept_for_the_next_run),
+		T_(kept_rates_are_held_against_the_clock),
 		T_(damaged_rates_are_ignored_with_a_word),
 		T_(a_cache_that_cannot_be_written_is_no_failure),
 		T_(a_trace_has_a_span_for_every_call),

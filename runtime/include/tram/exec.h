@@ -116,9 +116,10 @@ void tram_exec_destroy(struct tram_exec **exec);
 void tram_exec_predict(const struct tram_exec *exec, struct tram_prediction *p);
 
 /*
- * Runs one step with the gate closed, timing every call, and keeps the rates that the planner lacked
- * (in the cache folder too), so that the prediction rests on measurements. Changes no variable
- * except those that compute nodes write (KV caches).
+ * Runs steps with the gate closed, timing every call, and keeps the rates (in the cache folder too), so that
+ * the prediction rests on measurements. Where the cache had them all, a few steps are only held
+ * against the prediction, and the calls are timed anew when it is off by more than 15 %. Changes no variable except
+ * those that compute nodes write (KV caches).
  */
 int tram_exec_calibrate(struct tram_exec *exec);
 
