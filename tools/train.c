@@ -328,10 +328,12 @@ static void write_svg(struct train *t)
 
 /* --- setting up --------------------------------------------------------------------------------- */
 
-/* What turns text into ids: as told, else the data's own, else the model's, else bytes. */
+/* What turns text into ids: as told, else the data's own, else the model's, else bytes for text and nothing for shards. */
 static int open_tokenizer(struct train *t)
 {
 	char path[4096];
+	bool tokens;
+	int r;
 
 	if (t->tokenizer)
 		return tram_tokenizer_open(t->ctx, t->tokenizer, &t->tok);
@@ -340,9 +342,8 @@ static int open_tokenizer(struct train *t)
 		return tram_tokenizer_open(t->ctx, path, &t->tok);
 	if (t->files.tokenizer)
 		return tram_tokenizer_open(t->ctx, t->files.tokenizer, &t->tok);
-	if (strlen(t->data) > 4 && !strcmp(t->data + strlen(t->data) - 4, ".bin"))
-		return 0;
-	return tram_tokenizer_open(t->ctx, "bytes", &t->tok);
+	r = tram_data_is_tokens(t->ctx, t->data, &tokens);
+	return r || tokens ? r : tram_tokenizer_open(t->ctx, "bytes", &t->tok);
 }
 
 static int open_all(struct train *t)

@@ -239,6 +239,17 @@ static int add_files(struct tram_stream *s, const char *path, const struct tram_
 	return r;
 }
 
+int tram_data_is_tokens(struct tram_ctx *ctx, const char *path, bool *tokens)
+{
+	struct tram_paths files;
+	int r = tram_paths_list(ctx, path, &files);
+
+	*tokens = !r && tram_path_is_shard(files.v.v[0]);
+	if (!r)
+		tram_paths_free(ctx, &files);
+	return r;
+}
+
 int tram_stream_open(struct tram_ctx *ctx, const char *path, struct tram_tokenizer *tok,
 		     struct tram_stream **stream)
 {

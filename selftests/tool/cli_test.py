@@ -179,6 +179,23 @@ def shards_and_tokenizer_train_as_text_does():
 
 
 @claim
+def shards_of_another_program_need_no_tokenizer():
+    """llm.c's layout, a vocabulary that no tokenizer of ours has."""
+    tokens, model = path('foreign'), path('foreign-model')
+    os.makedirs(tokens)
+    os.makedirs(model)
+    with open(tokens + '/part.bin', 'wb') as f:
+        f.write(struct.pack('<256i', 20240520, 1, 3000, *[0] * 253))
+        f.write(struct.pack('<3000H', *[(i * i) % 65 for i in range(3000)]))
+    with open(model + '/config.json', 'w') as f:
+        json.dump(dict(model_type='gpt2', vocab_size=65, n_positions=32, n_embd=16, n_layer=1, n_head=2), f)
+    args = ['train', '--data', tokens, '--steps', 2, '--batch', 4, '--seq', 32, '--device', 'cpu0', '--json']
+    tram(*args, '--model', model, '--out', path('foreign-run'))
+    tram(*args, '--model', 'nano', '--out', path('foreign-preset'))
+    assert not os.path.exists(checkpoint(path('foreign-run')) + '/tokenizer.json')
+
+
+@claim
 def logits_explain_the_loss():
     import numpy
     out, _ = tram('eval', '--model', trained(), '--data', text_file(), '--seq', 32, '--limit', 5,

@@ -52,6 +52,8 @@ struct tram_stream;
 int tram_stream_open(struct tram_ctx *ctx, const char *path, struct tram_tokenizer *tok,
 		     struct tram_stream **s);
 void tram_stream_close(struct tram_stream **s);
+/* Whether @path holds token shards, which need no tokenizer. */
+int tram_data_is_tokens(struct tram_ctx *ctx, const char *path, bool *tokens);
 uint64_t tram_stream_tokens(const struct tram_stream *s);
 /* Hash of files' names, sizes and contents' samples: a resumed run refuses other data. */
 uint64_t tram_stream_hash(const struct tram_stream *s);
