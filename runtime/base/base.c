@@ -262,10 +262,10 @@ static unsigned int usable_cores(void)
 /* XDG Base Directory specification: a relative XDG_CACHE_HOME does not count. */
 static char *find_cache_dir(struct tram_ctx *ctx, const char *asked)
 {
-	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	const char *own = getenv("TRAMROAD_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
-	if (asked)
-		return tram_strdup(ctx, asked);
+	if (asked || (own && own[0] == '/'))
+		return tram_strdup(ctx, asked ? asked : own);
 	if (xdg && xdg[0] == '/')
 		return tram_asprintf(ctx, "%s/tramroad", xdg);
 	if (home && home[0] == '/')

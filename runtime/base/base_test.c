@@ -36,6 +36,27 @@ static void a_fresh_context_has_no_failure(void **state)
 	tram_ctx_destroy(&ctx);
 }
 
+static void the_cache_is_where_the_environment_says(void **state)
+{
+	struct tram_ctx *ctx;
+	char *had = getenv("TRAMROAD_CACHE");
+
+	had = had ? strdup(had) : NULL;
+	setenv("TRAMROAD_CACHE", "/some/where", 1);
+	ctx = make_ctx();
+	assert_string_equal(tram_cache_dir(ctx), "/some/where");
+	tram_ctx_destroy(&ctx);
+	setenv("TRAMROAD_CACHE", "relative", 1);
+	ctx = make_ctx();
+	assert_string_not_equal(tram_cache_dir(ctx), "relative");
+	tram_ctx_destroy(&ctx);
+	if (had)
+		setenv("TRAMROAD_CACHE", had, 1);
+	else
+		unsetenv("TRAMROAD_CACHE");
+	free(had);
+}
+
 static void the_last_failure_is_kept_and_can_be_prefixed(void **state)
 {
 	struct tram_ctx *ctx = make_ctx();
@@ -304,6 +325,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_fresh_context_has_no_failure),
+		cmocka_unit_test(the_cache_is_where_the_environment_says),
 		cmocka_unit_test(the_last_failure_is_kept_and_can_be_prefixed),
 		cmocka_unit_test(a_message_is_one_line_of_utf8),
 		cmocka_unit_test(threads_may_fail_at_once),

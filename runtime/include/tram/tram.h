@@ -45,7 +45,7 @@ struct tram_ctx_params {
 	enum tram_log_level log_level;		/* most detailed level passed on */
 	const struct tram_heap *heap;		/* NULL: malloc and free */
 	unsigned int threads;			/* of the CPU device and host stages; 0: all cores */
-	const char *cache_dir;			/* NULL: $XDG_CACHE_HOME/tramroad or ~/.cache/tramroad */
+	const char *cache_dir;			/* NULL: $TRAMROAD_CACHE, $XDG_CACHE_HOME/tramroad or ~/.cache/tramroad */
 };
 
 /* @params may be NULL. Returns 0, -ENOMEM. */
