@@ -49,10 +49,11 @@ ARGS({
 	uint stride[MAX_IN * MAX_RANK];
 	float imm[MAX_CODE];
 	uint salt[MAX_CODE];
+	uint shard[MAX_CODE];	/* dropout: elements of a shard */
 })
 
 /* As enum tram_ew_code. */
-float apply(uint code, float a, float b, uint bits, float imm, uint salt, uint index)
+float apply(uint code, float a, float b, uint bits, float imm, uint salt, uint shard, uint index)
 {
 	precise float y = a;
 
@@ -78,7 +79,7 @@ float apply(uint code, float a, float b, uint bits, float imm, uint salt, uint i
 	case 19: y = a * (1.0 - b * b); break;
 	case 20: {
 		uint word = tram_dropout_word(uvec2(push.step.seed0, push.step.seed1), push.step.step,
-					      salt, index);
+					      salt, index + push.step.shard0 * shard);
 
 		y = tram_u32_to_unit(word) < imm ? 0.0 : a / (1.0 - imm);
 		break;
@@ -150,6 +151,7 @@ void main()
 				r[MAX_IN + k] = apply(code[k] & 0xff, r[a], r[b],
 						      raw[j][min(a, MAX_IN - 1)],
 						      push.args.imm[k], push.args.salt[k],
+						      push.args.shard[k],
 						      row0 + i);
 			}
 			if (whole || i < cols)

@@ -380,11 +380,51 @@ static void memory_and_time_are_as_predicted(const char *selector)
 	finish(&rig);
 }
 
+/* @shards shards of 15 elements, odd on purpose, of which @first stand elsewhere. */
+static void drop(struct rig *rig, uint32_t shards, uint32_t first, float *out)
+{
+	const struct tram_graph_params gp = { .shards = shards };
+	struct tram_vars *vars;
+	struct tram_graph *g;
+	struct tram_exec *x;
+	tram_value in;
+
+	assert_int_equal(tram_graph_create(rig->ctx, &gp, &g), 0);
+	in = tram_input(g, "x", TRAM_F32, TRAM_SHAPE(shards, 15));
+	assert_int_equal(tram_output(g, "y", tram_dropout(g, in, 0.5f, 3)), 0);
+	assert_int_equal(tram_vars_create(rig->dev, &vars), 0);
+	assert_int_equal(tram_exec_create(rig->dev, vars, g, NULL, &x), 0);
+	for (uint32_t i = 0; i < shards * 15; i++)
+		((float *)tram_exec_input(x, 0, "x"))[i] = 1;
+	*tram_exec_step(x, 0) = (struct tram_step){ .step = 1, .seed = { 7, 8 }, .shard0 = first };
+	assert_int_equal(tram_exec_run(x), 0);
+	memcpy(out, tram_exec_output(x, 0, "y"), shards * 15 * sizeof(*out));
+	tram_exec_destroy(&x);
+	tram_vars_destroy(&vars);
+	tram_graph_destroy(&g);
+}
+
+static void dropout_of_a_shard_is_that_of_the_whole(const char *selector)
+{
+	float all[60], part[30];
+	struct rig rig;
+
+	if (setup(&rig, selector))
+		skip();
+	drop(&rig, 4, 0, all);
+	for (uint32_t first = 0; first <= 2; first++) {
+		drop(&rig, 2, first, part);
+		assert_memory_equal(all + 15 * first, part, sizeof(part));
+	}
+	finish(&rig);
+}
+
 #define ON(dev) \
 static void dev##_training_follows_the_oracle(void **state) { training_follows_the_oracle(#dev); } \
 static void dev##_fusion_and_storage_change_no_bit(void **state) { fusion_and_storage_change_no_bit(#dev); } \
 static void dev##_the_gate_slots_and_pins_work(void **state) { the_gate_slots_and_pins_work(#dev); } \
-static void dev##_memory_and_time_are_as_predicted(void **state) { memory_and_time_are_as_predicted(#dev); }
+static void dev##_memory_and_time_are_as_predicted(void **state) { memory_and_time_are_as_predicted(#dev); } \
+static void dev##_dropout_of_a_shard(void **state) { dropout_of_a_shard_is_that_of_the_whole(#dev); }
 
 ON(cpu0)
 ON(vk0)
@@ -395,7 +435,8 @@ int main(void)
 	cmocka_unit_test(dev##_training_follows_the_oracle), \
 	cmocka_unit_test(dev##_fusion_and_storage_change_no_bit), \
 	cmocka_unit_test(dev##_the_gate_slots_and_pins_work), \
-	cmocka_unit_test(dev##_memory_and_time_are_as_predicted)
+	cmocka_unit_test(dev##_memory_and_time_are_as_predicted), \
+	cmocka_unit_test(dev##_dropout_of_a_shard)
 	const struct CMUnitTest tests[] = { TESTS(cpu0), TESTS(vk0) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,7 @@ struct tram_ew_insn {
 	uint8_t code, a, b;	/* registers */
 	float imm;
 	uint32_t salt;
+	uint32_t shard;		/* DROPOUT: elements of one shard of the batch */
 };
 
 struct tram_ew_program {
@@ -148,7 +149,8 @@ union tram_attr {
 /*
  * Dropout word of element @index of a tensor whose dropout has @salt:
  * philox(counter = (low and high word of index / 4, step, salt), key = seed), word index % 4; the
- * element is dropped when tram_u32_to_unit(word) < p.
+ * element is dropped when tram_u32_to_unit(word) < p. The index counts from the first shard of the whole batch:
+ * step->shard0 shards stand before those held here.
  */
 static inline uint32_t tram_dropout_word(const struct tram_step *s, uint32_t salt, uint64_t index)
 {

@@ -35,6 +35,8 @@ tram_value tram_ew1(struct tram_graph *g, enum tram_ew_code code, const tram_val
 	attr.ew.code[0] = (struct tram_ew_insn){
 		.code = (uint8_t)code, .a = 0, .b = codes[code].n_in > 1, .imm = imm, .salt = salt,
 	};
+	if (code == TRAM_EW_DROPOUT && in[0] >= 0)
+		attr.ew.code[0].shard = (uint32_t)(tram_shape_count(tram_shape_of(g, in[0])) / g->shards);
 	return tram_graph_node1(g, TRAM_OP_EW, in, n, &attr);
 }
 
@@ -310,7 +312,7 @@ static double run_insn(const struct tram_ew_insn *c, double a, double b, size_t 
 	case TRAM_EW_GELU_ERF_BWD: return a * gelu_erf_slope(b);
 	case TRAM_EW_TANH_BWD: return a * (1 - b * b);
 	case TRAM_EW_DROPOUT:
-		if (tram_u32_to_unit(tram_dropout_word(step, c->salt, at)) < c->imm)
+		if (tram_u32_to_unit(tram_dropout_word(step, c->salt, at + (uint64_t)step->shard0 * c->shard)) < c->imm)
 			return 0;
 		return a / (1 - (double)c->imm);
 	case TRAM_EW_I2F: return a;

@@ -286,6 +286,29 @@ static void dropout_keeps_the_share_it_says(void **state)
 	tram_graph_destroy(&g);
 }
 
+/* A device that holds shards 1 and 2 of 3 drops what one that holds all of them drops there. */
+static void dropout_of_a_shard_is_that_of_the_whole(void **state)
+{
+	enum { SHARD = 15 };
+	struct tram_graph *all = make(3), *part = make(2);
+	tram_value x = tram_input(all, "x", TRAM_F32, TRAM_SHAPE(3, SHARD));
+	tram_value y = tram_input(part, "x", TRAM_F32, TRAM_SHAPE(2, SHARD));
+	static double in[3 * SHARD], a[3 * SHARD], b[2 * SHARD];
+	struct tram_step step = { .step = 1, .seed = { 7, 8 } };
+
+	for (size_t i = 0; i < 3 * SHARD; i++)
+		in[i] = 1;
+	assert_int_equal(tram_output(all, "y", tram_dropout(all, x, 0.5f, 1)), 0);
+	assert_int_equal(tram_output(part, "y", tram_dropout(part, y, 0.5f, 1)), 0);
+	RUN(all, &step, { "x", in }, { "y", a });
+	step.shard0 = 1;
+	RUN(part, &step, { "x", in }, { "y", b });
+	assert_memory_equal(a + SHARD, b, sizeof(b));
+	assert_memory_not_equal(a, b, sizeof(b));
+	tram_graph_destroy(&part);
+	tram_graph_destroy(&all);
+}
+
 static void argmax_takes_the_first(void **state)
 {
 	struct tram_graph *g = make(1);
@@ -406,6 +429,7 @@ int main(void)
 		cmocka_unit_test(tree_sum_halves_at_powers_of_two),
 		cmocka_unit_test(a_tree_sum_of_one_is_a_view),
 		cmocka_unit_test(dropout_keeps_the_share_it_says),
+		cmocka_unit_test(dropout_of_a_shard_is_that_of_the_whole),
 		cmocka_unit_test(argmax_takes_the_first),
 		cmocka_unit_test(a_token_outside_the_table_is_zeros),
 		cmocka_unit_test(statistics_tell_what_is_not_finite),

@@ -121,24 +121,25 @@ INLINE void philox_words(uint64_t block, uint32_t step, uint32_t salt, const uin
 	memcpy(w[3], c3, sizeof(c3));
 }
 
-/* at->first is a multiple of 4: blocks of a program and chunks are. */
 static void ew_dropout(float *d, const float *a, const float *b, const struct tram_ew_insn *insn,
 		       size_t n, const struct ew_where *at)
 {
 	float p = insn->imm, keep = 1.0f / (1.0f - p);
+	uint64_t first = at->first + (uint64_t)at->step->shard0 * insn->shard;
 	uint32_t w[4][VL];
 
-	for (size_t i = 0; i < n; i += 4 * VL) {
-		size_t m = TRAM_MIN(n - i, (size_t)4 * VL);
+	for (size_t i = 0, m; i < n; i += m) {
+		size_t lead = (first + i) & 3;	/* only a shard of odd size has one */
 		float mask[4 * VL];
 
-		philox_words((at->first + i) >> 2, at->step->step, insn->salt, at->step->seed, w);
+		m = TRAM_MIN(n - i, 4 * VL - lead);
+		philox_words((first + i) >> 2, at->step->step, insn->salt, at->step->seed, w);
 		for (int j = 0; j < VL; j++)
 			for (int q = 0; q < 4; q++)
 				mask[4 * j + q] = tram_u32_to_unit(w[q][j]) < p ? 0.0f : keep;
 		/* A dropped element is 0 even where it was infinite. */
 		for (size_t j = 0; j < m; j++)
-			d[i + j] = mask[j] != 0.0f ? a[i + j] * mask[j] : 0.0f;
+			d[i + j] = mask[lead + j] != 0.0f ? a[i + j] * mask[lead + j] : 0.0f;
 	}
 }
 

@@ -62,7 +62,7 @@ int tram_vk_lower_ew(struct tram_vk_emit *e, const struct tram_call *call)
 		uint32_t rows, cols, tiles, dim[TRAM_MAX_RANK];
 		uint32_t stride[TRAM_EW_MAX_IN * TRAM_MAX_RANK];
 		float imm[TRAM_EW_MAX_CODE];
-		uint32_t salt[TRAM_EW_MAX_CODE];
+		uint32_t salt[TRAM_EW_MAX_CODE], shard[TRAM_EW_MAX_CODE];
 	} args = { .dst = tram_vk_address(&call->out[0]), .rows = 1 };
 	uint32_t spec[SPEC_CODE + TRAM_EW_MAX_CODE] = {
 		tram_vk_flat_width(c), c->software ? 8 : 1, p->n_in, p->n_code,
@@ -98,6 +98,7 @@ int tram_vk_lower_ew(struct tram_vk_emit *e, const struct tram_call *call)
 		spec[SPEC_CODE + i] = x->code | (uint32_t)x->a << 8 | (uint32_t)x->b << 16;
 		args.imm[i] = x->imm;
 		args.salt[i] = x->salt;
+		args.shard[i] = x->shard;
 	}
 	tile = (uint64_t)TILE * spec[1] * spec[0];
 	args.tiles = (uint32_t)TRAM_DIV_UP(args.cols, tile);

@@ -59,8 +59,8 @@ tram_value tram_gelu_erf(struct tram_graph *g, tram_value x);
 
 /*
  * Zeroes elements with probability @p and scales the others by 1/(1-p). The mask is a function of
- * (seed and step of the step block, @salt, index of the element) alone; @salt
- * tells the dropouts of a graph apart. p in [0, 1); 0 gives x itself.
+ * (seed and step of the step block, @salt, index of the element in the whole batch, of which the step block's shard0
+ * shards stand before @x) alone; @salt tells the dropouts of a graph apart. p in [0, 1); 0 gives x itself.
  */
 tram_value tram_dropout(struct tram_graph *g, tram_value x, float p, uint32_t salt);
 
