@@ -250,6 +250,74 @@ int tram_device_open(struct tram_ctx *ctx, const char *selector, struct tram_dev
 	return 0;
 }
 
+/* "vk0*4" becomes "vk0", 4 times. */
+static int times_of(struct tram_ctx *ctx, char *selector, uint32_t *times)
+{
+	char *star = strchr(selector, '*');
+
+	*times = 1;
+	if (!star)
+		return 0;
+	*star = '\0';
+	if (!parse(star + 1, "", times) || !*times || *times > TRAM_DEVICES_MAX)
+		return tram_fail(ctx, -EINVAL, "device \"%s*%s\": the number of logical devices is from 1 "
+				 "to %d", selector, star + 1, TRAM_DEVICES_MAX);
+	return 0;
+}
+
+static int open_times(struct tram_ctx *ctx, char *selector, struct tram_device **devs, size_t *n)
+{
+	uint32_t times;
+	int err = times_of(ctx, selector, &times);
+
+	if (!err && *n + times > TRAM_DEVICES_MAX)
+		return tram_fail(ctx, -EINVAL, "devices: %zu are named, at most %d can be used", *n + times,
+				 TRAM_DEVICES_MAX);
+	for (uint32_t i = 0; i < times && !err; i++) {
+		struct tram_device_info *info;
+		char logical[32];
+
+		err = tram_device_open(ctx, selector, &devs[*n]);
+		if (err)
+			break;
+		info = &devs[(*n)++]->info;
+		if (times == 1)
+			continue;
+		snprintf(logical, sizeof(logical), "%s.%u", info->selector, i);
+		snprintf(info->selector, sizeof(info->selector), "%.15s", logical);
+	}
+	return err;
+}
+
+int tram_devices_open(struct tram_ctx *ctx, const char *selectors, struct tram_device ***out, size_t *n)
+{
+	struct tram_device **devs = tram_calloc(ctx, TRAM_DEVICES_MAX, sizeof(*devs));
+	char *text = tram_strdup(ctx, selectors ? selectors : "auto");
+	int err = devs && text ? 0 : -ENOMEM;
+
+	*out = NULL;
+	*n = 0;
+	for (char *s = text, *comma; !err && s; s = comma) {
+		comma = strchr(s, ',');
+		if (comma)
+			*comma++ = '\0';
+		err = open_times(ctx, s, devs, n);
+	}
+	tram_free(ctx, text);
+	if (err)
+		tram_devices_close(ctx, &devs, *n);
+	*out = devs;
+	return err;
+}
+
+void tram_devices_close(struct tram_ctx *ctx, struct tram_device ***devs, size_t n)
+{
+	for (size_t i = 0; *devs && i < n; i++)
+		tram_device_close(&(*devs)[i]);
+	tram_free(ctx, *devs);
+	*devs = NULL;
+}
+
 void tram_device_close(struct tram_device **devp)
 {
 	struct tram_device *dev = *devp;
