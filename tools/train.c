@@ -30,12 +30,14 @@ struct train {
 	struct tram_ctx *ctx;
 	struct tool_model_files files;
 	struct tram_model *m;
-	struct tram_device *dev;
+	struct tram_device **devs;
+	size_t n_devs;
 	struct tram_tokenizer *tok;
 	struct tram_stream *stream, *eval_stream;
 	struct tram_trainer *trainer;
 
 	FILE *metrics;
+	uint64_t peak_bytes, planned_peak;
 	bool live;		/* a terminal: the progress line is rewritten */
 	bool line_open;
 	double start, shown;	/* seconds */
@@ -88,9 +90,22 @@ static const char *const event_names[] = {
 	"plan", "step", "eval", "save", "skip", "rollback", "resume", "done",
 };
 
+/* "vk0", or "vk0.0,vk0.1"; cut where @buf ends. */
+static const char *device_names(const struct train *t, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < t->n_devs && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? "," : "",
+				       tram_device_info(t->devs[i])->selector);
+	return buf;
+}
+
 static void json_plan(struct train *t, struct tool_json *j, const struct tram_prediction *p)
 {
-	const struct tram_device_info *d = tram_device_info(t->dev);
+	const struct tram_device_info *d = tram_device_info(t->devs[0]);
+	char names[512];
 
 	tool_json_f64(j, "predicted_step_ms", p->step_s * 1e3);
 	tool_json_u64(j, "predicted_peak_bytes", p->peak_bytes);
@@ -100,9 +115,10 @@ static void json_plan(struct train *t, struct tool_json *j, const struct tram_pr
 	tool_json_u64(j, "kernel_calls", p->calls);
 	tool_json_u64(j, "unmeasured_calls", p->unmeasured);
 	tool_json_str(j, "largest", p->largest);
-	tool_json_str(j, "device", d->selector);
+	tool_json_str(j, "device", device_names(t, names, sizeof(names)));
+	tool_json_u64(j, "devices", t->n_devs);
 	tool_json_str(j, "device_name", d->name);
-	tool_json_str(j, "device_reason", tram_device_reason(t->dev));
+	tool_json_str(j, "device_reason", tram_device_reason(t->devs[0]));
 	tool_json_str(j, "numeric_class", d->numeric_class);
 }
 
@@ -131,7 +147,7 @@ static void json_event(struct train *t, const struct tram_train_event *ev)
 	case TRAM_EVENT_DONE:
 		tool_json_str(&j, "weights_sha256", ev->sha256);
 		tool_json_u64(&j, "peak_bytes", ev->peak_bytes);
-		tool_json_u64(&j, "predicted_peak_bytes", t->plan.peak_bytes);
+		tool_json_u64(&j, "predicted_peak_bytes", t->planned_peak);
 		tool_json_f64(&j, "median_step_ms", ev->median_step_ms);
 		tool_json_f64(&j, "predicted_step_ms", t->plan.step_s * 1e3);
 		tool_json_str(&j, "limit", tram_trainer_limit(t->trainer));
@@ -164,7 +180,11 @@ static void show_plan(struct train *t, const struct tram_prediction *p)
 	fprintf(stderr, "data     %s: %s tokens, %llu steps of %u x %u\n", t->data,
 		tool_count((double)tram_stream_tokens(t->stream), a),
 		(unsigned long long)t->p.steps, t->p.batch, t->p.seq ? t->p.seq : m.max_seq);
-	fprintf(stderr, "device   %s\n", tram_device_reason(t->dev));
+	if (t->n_devs > 1)
+		fprintf(stderr, "devices  %s: %u shards shared between %zu x %s\n", t->c.device,
+			t->p.shards, t->n_devs, tram_device_info(t->devs[0])->name);
+	else
+		fprintf(stderr, "device   %s\n", tram_device_reason(t->devs[0]));
 	fprintf(stderr, "plan     %u kernel calls a step, %.0f ms predicted; %s of device memory (%s "
 		"weights and optimizer, %s activations)\n", p->calls, p->step_s * 1e3,
 		tool_bytes(p->peak_bytes, a), tool_bytes(p->variable_bytes, b),
@@ -223,6 +243,10 @@ static int on_event(void *arg, const struct tram_train_event *ev)
 
 	switch (ev->kind) {
 	case TRAM_EVENT_PLAN:
+		if (ev->plan.peak_bytes > t->planned_peak)
+			t->planned_peak = ev->plan.peak_bytes;
+		if (t->plan.calls)	/* again: shards moved */
+			break;
 		t->plan = ev->plan;
 		t->start = now();
 		t->first_step = ev->step;
@@ -239,6 +263,9 @@ static int on_event(void *arg, const struct tram_train_event *ev)
 		break;
 	case TRAM_EVENT_ROLLBACK:
 		t->rolled_back++;
+		break;
+	case TRAM_EVENT_DONE:
+		t->peak_bytes = ev->peak_bytes;
 		break;
 	default:
 		break;
@@ -286,7 +313,6 @@ static void show_summary(struct train *t)
 {
 	const struct curve *c = &t->loss;
 	char a[TOOL_TEXT], b[TOOL_TEXT];
-	uint64_t mem_now, mem_peak;
 
 	close_line(t);
 	if (!c->n)
@@ -301,9 +327,8 @@ static void show_summary(struct train *t)
 	if (t->skipped || t->rolled_back)
 		printf("%llu steps skipped (non-finite), %llu rolled back (loss spike)\n",
 		       (unsigned long long)t->skipped, (unsigned long long)t->rolled_back);
-	tram_device_memory(t->dev, &mem_now, &mem_peak);
-	printf("device memory: %s used at most, %s predicted\n", tool_bytes(mem_peak, a),
-	       tool_bytes(t->plan.peak_bytes, b));
+	printf("device memory: %s used at most, %s predicted\n", tool_bytes(t->peak_bytes, a),
+	       tool_bytes(t->planned_peak, b));
 	show_stages(t);
 	if (t->p.out)
 		printf("checkpoints, metrics.jsonl and loss.svg are in %s\n", t->p.out);
@@ -314,13 +339,13 @@ static void show_summary(struct train *t)
 
 static void write_svg(struct train *t)
 {
-	char path[4096], title[200];
+	char path[4096], title[700], names[512];
 
 	if (!t->p.out || !t->loss.n)
 		return;
 	snprintf(path, sizeof(path), "%s/loss.svg", t->p.out);
 	snprintf(title, sizeof(title), "Loss (%s on %s)", "cross-entropy, nats a token",
-		 tram_device_info(t->dev)->selector);
+		 device_names(t, names, sizeof(names)));
 	if (tool_plot_svg(path, title, "step", "loss", t->loss.x, t->loss.y, t->loss.n,
 			  t->held_out.x, t->held_out.y, t->held_out.n))
 		fprintf(stderr, "warning: %s: cannot be written\n", path);
@@ -362,13 +387,13 @@ static int open_all(struct train *t)
 	if (!r && t->eval_data)
 		r = tram_stream_open(t->ctx, t->eval_data, t->tok, &t->eval_stream);
 	if (!r)
-		r = tram_device_open(t->ctx, t->c.device, &t->dev);
+		r = tram_devices_open(t->ctx, t->c.device, &t->devs, &t->n_devs);
 	if (r)
 		return r;
 	/* A folder with weights goes on from them. */
 	if (!t->p.init)
 		t->p.init = t->files.weights;
-	return tram_trainer_create(t->dev, t->m, t->stream, t->eval_stream, t->tok, &t->p,
+	return tram_trainer_create(t->devs, t->n_devs, t->m, t->stream, t->eval_stream, t->tok, &t->p,
 				   &t->trainer);
 }
 
@@ -417,7 +442,7 @@ static int train(struct train *t)
 static void finish(struct train *t)
 {
 	tram_trainer_destroy(&t->trainer);
-	tram_device_close(&t->dev);
+	tram_devices_close(t->ctx, &t->devs, t->n_devs);
 	tram_stream_close(&t->eval_stream);
 	tram_stream_close(&t->stream);
 	tram_model_close(&t->m);
@@ -449,7 +474,7 @@ static int run(int argc, char **argv)
 		  "(default: the data's, the model's, bytes)", NULL, false },
 		{ "init", TOOL_STRING, &p->init, "FILE.safetensors", "weights to begin with", NULL,
 		  false },
-		{ "device", TOOL_STRING, &t.c.device, "SEL", "auto, vk0, cpu0 (default: auto)", NULL,
+		{ "device", TOOL_STRING, &t.c.device, "SEL", "auto, vk0, cpu0; several: vk0,vk1 or vk0*4 (default: auto)", NULL,
 		  false },
 		{ "threads", TOOL_U32, &t.c.threads, "N", "host threads (default: all cores)", NULL,
 		  false },

@@ -44,16 +44,11 @@ struct tram_partial {
 	const float *data;
 };
 
-/* out[to, to + count) += out[from, from + count), after the tree. */
-struct tram_fold { uint64_t to, from, count; };
-
-struct tram_reduction {
+struct tram_reduce_job {
 	uint32_t shards;
 	const struct tram_partial *part;	/* in order of place; together all leaves */
 	size_t n_parts;
 	uint64_t count;				/* elements of each */
-	const struct tram_fold *fold;
-	size_t n_folds;
 	bool flush;				/* the devices' additions take and give zero for denormals */
 	float *scratch;				/* TRAM_REDUCE_SCRATCH elements */
 };
@@ -61,10 +56,10 @@ struct tram_reduction {
 #define TRAM_REDUCE_SCRATCH 65536
 
 /*
- * The sum over the tree, folded, into each of @n_out arrays of @r->count elements. Calling thread only. -EINVAL when the
+ * The sum over the tree into each of @n_out arrays of @r->count elements. Calling thread only. -EINVAL when the
  * parts are not a partition into subtrees; -ENOTSUP when @r->flush is set and this processor can't.
  */
-int tram_reduce_tree(struct tram_ctx *ctx, const struct tram_reduction *r, float *const *out,
+int tram_reduce_tree(struct tram_ctx *ctx, const struct tram_reduce_job *r, float *const *out,
 		size_t n_out);
 
 #endif

@@ -78,7 +78,7 @@ static void any_cut_gives_the_same_bits(void **state)
 			uint32_t a = (uint32_t)rand() % (shards + 1), b = (uint32_t)rand() % (shards + 1);
 			uint32_t cut[4] = { 0, TRAM_MIN(a, b), TRAM_MAX(a, b), shards };
 			struct tram_partial parts[SHARDS];
-			struct tram_reduction r = { .shards = shards, .part = parts, .count = N,
+			struct tram_reduce_job r = { .shards = shards, .part = parts, .count = N,
 						    .scratch = scratch };
 
 			for (int d = 0; d < 3; d++) {
@@ -113,7 +113,7 @@ static void parts_that_are_no_partition_are_refused(void **state)
 
 	for (size_t i = 0; i < TRAM_ARRAY_SIZE(bad); i++) {
 		struct tram_partial parts[3];
-		struct tram_reduction r = { .shards = 4, .part = parts, .count = 1, .scratch = scratch };
+		struct tram_reduce_job r = { .shards = 4, .part = parts, .count = 1, .scratch = scratch };
 
 		while (r.n_parts < 3 && bad[i][r.n_parts].n) {
 			parts[r.n_parts] = (struct tram_partial){ bad[i][r.n_parts], in };
@@ -123,25 +123,12 @@ static void parts_that_are_no_partition_are_refused(void **state)
 	}
 }
 
-static void folds_are_added_last(void **state)
-{
-	static float scratch[TRAM_REDUCE_SCRATCH];
-	float a[6] = { 1, 2, 3, 4, 10, 20 }, b[6] = { 1, 1, 1, 1, 1, 1 }, out[6];
-	const struct tram_partial parts[2] = { { { 0, 1 }, a }, { { 1, 1 }, b } };
-	const struct tram_fold fold = { .to = 1, .from = 4, .count = 2 };
-	const struct tram_reduction r = { .shards = 2, .part = parts, .n_parts = 2, .count = 6, .fold = &fold,
-					  .n_folds = 1, .scratch = scratch };
-
-	assert_int_equal(tram_reduce_tree(ctx, &r, (float *[]){ out }, 1), 0);
-	assert_true(out[0] == 2 && out[1] == 3 + 11 && out[2] == 4 + 21 && out[3] == 5);
-}
-
 static void denormals_are_as_the_devices_have_them(void **state)
 {
 	static float scratch[TRAM_REDUCE_SCRATCH];
 	float a[2] = { 1e-40f, 1.5e-38f }, b[2] = { 1e-40f, -1.4e-38f }, out[2];
 	const struct tram_partial parts[2] = { { { 0, 1 }, a }, { { 1, 1 }, b } };
-	struct tram_reduction r = { .shards = 2, .part = parts, .n_parts = 2, .count = 2, .scratch = scratch };
+	struct tram_reduce_job r = { .shards = 2, .part = parts, .n_parts = 2, .count = 2, .scratch = scratch };
 	volatile float tiny = 1e-40f;
 
 	assert_int_equal(tram_reduce_tree(ctx, &r, (float *[]){ out }, 1), 0);
@@ -172,7 +159,6 @@ int main(void)
 		cmocka_unit_test(covers_are_the_fewest_subtrees),
 		cmocka_unit_test(any_cut_gives_the_same_bits),
 		cmocka_unit_test(parts_that_are_no_partition_are_refused),
-		cmocka_unit_test(folds_are_added_last),
 		cmocka_unit_test(denormals_are_as_the_devices_have_them),
 		cmocka_unit_test(shards_go_to_who_is_done_first),
 	};

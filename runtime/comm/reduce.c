@@ -57,7 +57,7 @@ static void set_back(uint64_t was)
 #endif
 
 struct walk {
-	const struct tram_reduction *r;
+	const struct tram_reduce_job *r;
 	uint64_t first;		/* of the piece */
 	size_t n;
 	size_t part;		/* the next one, in order of place */
@@ -83,7 +83,7 @@ static const float *eval(struct walk *w, struct tram_subtree node, float *scratc
 }
 
 /* Whether the parts from *@part on make up @node; moves *@part behind them. */
-static bool covered(const struct tram_reduction *r, struct tram_subtree node, size_t *part)
+static bool covered(const struct tram_reduce_job *r, struct tram_subtree node, size_t *part)
 {
 	uint32_t left;
 
@@ -100,7 +100,7 @@ static bool covered(const struct tram_reduction *r, struct tram_subtree node, si
 	       covered(r, (struct tram_subtree){ node.first + left, node.n - left }, part);
 }
 
-int tram_reduce_tree(struct tram_ctx *ctx, const struct tram_reduction *r, float *const *out,
+int tram_reduce_tree(struct tram_ctx *ctx, const struct tram_reduce_job *r, float *const *out,
 		size_t n_out)
 {
 	const struct tram_subtree root = { 0, r->shards };
@@ -124,10 +124,6 @@ int tram_reduce_tree(struct tram_ctx *ctx, const struct tram_reduction *r, float
 		for (size_t i = 0; i < n_out; i++)
 			memcpy(out[i] + w.first, sum, w.n * sizeof(*sum));
 	}
-	for (size_t f = 0; f < r->n_folds; f++)
-		for (size_t i = 0; i < n_out; i++)
-			for (uint64_t k = 0; k < r->fold[f].count; k++)
-				out[i][r->fold[f].to + k] += out[i][r->fold[f].from + k];
 	set_back(mode);
 	return 0;
 }

@@ -359,6 +359,21 @@ int tram_exec_wait(struct tram_exec *x, uint32_t slot)
 	return r;
 }
 
+int tram_exec_poll(struct tram_exec *x, uint32_t slot, uint64_t deadline_ns)
+{
+	struct tram_slot *s = &x->slot[slot];
+	int r = check(x, slot);
+
+	if (!r)
+		r = check_gates(x, s->order);
+	if (r)
+		return r;
+	r = x->dev->ops->timeline_wait(s->done, 2 * s->run - 1, deadline_ns);
+	if (r == -ETIMEDOUT)
+		return 0;
+	return r ? tram_exec_poison(x, r) : 1;
+}
+
 int tram_exec_gate(struct tram_exec *x, uint32_t slot, bool open)
 {
 	struct tram_slot *s;

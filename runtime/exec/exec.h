@@ -97,6 +97,12 @@ int tram_exec_record(struct tram_exec *x, struct tram_slot *slot, enum tram_phas
  */
 int tram_exec_measure(struct tram_exec *x, struct tram_program *const prog[2]);
 
+/*
+ * Whether the compute part of @slot's step is done, waiting until CLOCK_MONOTONIC @deadline_ns for it: 1 (then
+ * tram_exec_wait returns at once), 0, or -errno.
+ */
+int tram_exec_poll(struct tram_exec *x, uint32_t slot, uint64_t deadline_ns);
+
 /* 0 when @x has no step under way and nobody's step may write its variables; else -EBUSY, or its error. */
 int tram_exec_idle(struct tram_exec *x, const char *what);
 

@@ -216,7 +216,8 @@ static tram_value head(const struct builder *b)
 	return weight(b, b->m->cfg.tie_word_embeddings ? "wte.weight" : "lm_head.weight");
 }
 
-static int check_shape(const struct tram_model *m, uint32_t batch, uint32_t seq, uint32_t shards)
+int tram_model_check_batch(const struct tram_model *m, uint32_t batch, uint32_t seq,
+			   uint32_t shards)
 {
 	if (!batch || !seq)
 		return tram_fail(m->ctx, -EINVAL, "batch %u x sequence %u: both must be at least 1",
@@ -262,48 +263,99 @@ static tram_value sum_rows(struct builder *b, tram_value rows, uint32_t n, uint3
 	return tram_tree_sum(b->g, tram_reshape(b->g, v, TRAM_SHAPE(shards, 1)));
 }
 
-int tram_model_train_graph(const struct tram_model *m, uint32_t batch, uint32_t seq,
-			   uint32_t shards, const struct tram_optimizer_params *opt,
-			   struct tram_graph **graph)
+/* Output "loss", and the gradients of all tensors, packed as "params" is. */
+static int backward(struct builder *b, uint32_t batch, uint32_t seq, uint32_t shards,
+		    tram_value *grads)
 {
-	const struct tram_adamw_params adamw = {
-		.beta1 = opt->beta1, .beta2 = opt->beta2, .eps = opt->eps,
-		.weight_decay = opt->weight_decay, .clip = opt->clip,
-		.decay_count = m->decay_count,
-	};
-	struct tram_shape flat = TRAM_SHAPE((uint32_t)m->flat);
-	tram_value rows, grads, stats, *grad = NULL;
-	uint64_t *first = NULL;
-	struct builder b;
-	int r;
+	const struct tram_model *m = b->m;
+	tram_value rows, *grad;
+	uint64_t *first;
+	int r = -ENOMEM;
 
-	*graph = NULL;
-	r = check_shape(m, batch, seq, shards);
-	if (!r)
-		r = builder_init(&b, m, shards, seq, m->dropout);
-	if (r)
-		return r;
-	r = -ENOMEM;
 	grad = tram_calloc(m->ctx, m->tensors.n, sizeof(*grad));
 	first = tram_calloc(m->ctx, m->tensors.n, sizeof(*first));
 	if (!grad || !first)
 		goto out;
-	rows = training_loss(&b, batch, seq);
-	tram_output(b.g, "loss", sum_rows(&b, rows, batch * seq, shards));
-	r = tram_gradients(b.g, rows, b.tensor, m->tensors.n, grad);
+	rows = training_loss(b, batch, seq);
+	tram_output(b->g, "loss", sum_rows(b, rows, batch * seq, shards));
+	r = tram_gradients(b->g, rows, b->tensor, m->tensors.n, grad);
 	if (r)
 		goto out;
 	for (size_t i = 0; i < m->tensors.n; i++)
 		first[i] = m->tensors.v[i].first;
-	grads = tram_pack(b.g, grad, first, (uint32_t)m->tensors.n, m->flat);
-	stats = tram_grad_stats(b.g, grads);
-	tram_output(b.g, "stats", stats);
-	tram_graph_begin_update(b.g);
-	r = tram_adamw(b.g, b.params, tram_variable(b.g, "adam_m", flat),
-		       tram_variable(b.g, "adam_v", flat), grads, stats, &adamw);
+	*grads = tram_pack(b->g, grad, first, (uint32_t)m->tensors.n, m->flat);
 out:
 	tram_free(m->ctx, grad);
 	tram_free(m->ctx, first);
+	return r;
+}
+
+/* Output "stats"; AdamW behind the gate. */
+static int update(struct builder *b, const struct tram_optimizer_params *opt, tram_value grads)
+{
+	const struct tram_adamw_params adamw = {
+		.beta1 = opt->beta1, .beta2 = opt->beta2, .eps = opt->eps,
+		.weight_decay = opt->weight_decay, .clip = opt->clip,
+		.decay_count = b->m->decay_count,
+	};
+	struct tram_shape flat = TRAM_SHAPE((uint32_t)b->m->flat);
+	tram_value stats = tram_grad_stats(b->g, grads);
+
+	tram_output(b->g, "stats", stats);
+	tram_graph_begin_update(b->g);
+	return tram_adamw(b->g, b->params, tram_variable(b->g, "adam_m", flat),
+			  tram_variable(b->g, "adam_v", flat), grads, stats, &adamw);
+}
+
+int tram_model_train_graph(const struct tram_model *m, uint32_t batch, uint32_t seq,
+			   uint32_t shards, const struct tram_optimizer_params *opt,
+			   struct tram_graph **graph)
+{
+	tram_value grads;
+	struct builder b;
+	int r;
+
+	*graph = NULL;
+	r = tram_model_check_batch(m, batch, seq, shards);
+	if (!r)
+		r = builder_init(&b, m, shards, seq, m->dropout);
+	if (r)
+		return r;
+	r = backward(&b, batch, seq, shards, &grads);
+	if (!r)
+		r = update(&b, opt, grads);
+	return builder_finish(&b, r, graph);
+}
+
+int tram_model_partial_graph(const struct tram_model *m, uint32_t batch, uint32_t seq,
+			     uint32_t shards, struct tram_graph **graph)
+{
+	tram_value grads;
+	struct builder b;
+	int r;
+
+	*graph = NULL;
+	r = tram_model_check_batch(m, batch, seq, shards);
+	if (!r)
+		r = builder_init(&b, m, shards, seq, m->dropout);
+	if (r)
+		return r;
+	r = backward(&b, batch, seq, shards, &grads);
+	if (!r)
+		r = tram_output(b.g, "grads", grads);
+	return builder_finish(&b, r, graph);
+}
+
+int tram_model_update_graph(const struct tram_model *m, const struct tram_optimizer_params *opt,
+			    struct tram_graph **graph)
+{
+	struct builder b;
+	int r = builder_init(&b, m, 1, 0, 0);
+
+	*graph = NULL;
+	if (r)
+		return r;
+	r = update(&b, opt, tram_input(b.g, "grads", TRAM_F32, TRAM_SHAPE((uint32_t)m->flat)));
 	return builder_finish(&b, r, graph);
 }
 
@@ -316,7 +368,7 @@ int tram_model_eval_graph(const struct tram_model *m, uint32_t batch, uint32_t s
 	int r;
 
 	*graph = NULL;
-	r = check_shape(m, batch, seq, 1);
+	r = tram_model_check_batch(m, batch, seq, 1);
 	if (!r)
 		r = builder_init(&b, m, 1, seq, 0);
 	if (r)
@@ -343,7 +395,7 @@ int tram_model_decode_graph(const struct tram_model *m, uint32_t n, bool last_on
 	int r;
 
 	*graph = NULL;
-	r = check_shape(m, 1, n, 1);
+	r = tram_model_check_batch(m, 1, n, 1);
 	if (!r)
 		r = builder_init(&b, m, 1, 0, 0);
 	if (r)

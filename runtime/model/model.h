@@ -48,6 +48,20 @@ int tram_model_index(const struct tram_model *m, const char *name);
 /* gpt2.c: the family's tensors in Hugging Face's order, without places. */
 int tram_gpt2_tensors(struct tram_model *m);
 
+/* Whether the model can be trained on B sequences of T tokens in S shards. */
+int tram_model_check_batch(const struct tram_model *m, uint32_t batch, uint32_t seq,
+			   uint32_t shards);
+
+/*
+ * A step cut in two, for several devices: forward and backward over some of the shards (inputs as
+ * tram_model_train_graph; outputs "loss" [1] and "grads" [flat], summed over these shards), and the
+ * update from the whole gradient (input "grads"; output "stats").
+ */
+int tram_model_partial_graph(const struct tram_model *m, uint32_t batch, uint32_t seq,
+			     uint32_t shards, struct tram_graph **graph);
+int tram_model_update_graph(const struct tram_model *m, const struct tram_optimizer_params *opt,
+			    struct tram_graph **graph);
+
 /*
  * Flat arrays of one layout (weights, moments) under "PREFIX" + name in one
  * safetensors file. An empty prefix also finds Hugging Face's "transformer.".

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The training loop. A step k goes through a slot of the exec:
+ * The training loop. A step k goes through the engine (one device, or several):
  *
- *	next batch -> slot inputs -> submit -> wait -> gate -> (next step) -> finish
+ *	next batch -> begin -> wait -> judge -> end
  *
- * While step k computes, the batch of k + 1 is filled into the other slot and
- * submitted behind k's gate, unless something happens between the two (an
+ * Where the engine allows two, step k + 1 is begun while step k computes, to
+ * run behind k's gate, unless something happens between the two (an
  * evaluation, a checkpoint, the end). What the update reads of the step block
  * (lr, bias corrections) is written just before the gate opens, because only then
  * is known how many updates came before. checkpoint.c and saver.c keep
@@ -18,6 +18,7 @@
 
 #include "base/sbuf.h"
 #include "model/model.h"
+#include "train/engine.h"
 #include "train/train.h"
 
 #define STAGE_MAX 12
@@ -29,15 +30,14 @@ static const char *const state_names[] = { "params", "adam_m", "adam_v" };
 
 struct tram_trainer {
 	struct tram_ctx *ctx;
-	struct tram_device *dev;
+	struct tram_device *dev;	/* the first */
 	struct tram_model *model;
 	struct tram_stream *stream, *eval_stream;
 	struct tram_tokenizer *tok;
 	struct tram_train_params p;
 	char *out, *trace, *init;
 
-	struct tram_vars *vars;
-	struct tram_exec *exec;
+	struct tram_engine *engine;
 	struct tram_evaluator *eval;
 	struct tram_loader *loader;
 	struct tram_saver *saver;
@@ -47,6 +47,8 @@ struct tram_trainer {
 	struct tram_pin *good;		/* the spike policy's last good version */
 	struct tram_train_state good_state;
 	struct tram_prediction prediction;
+	uint32_t plans;			/* the engine's, when last told */
+	float inv_targets[2];		/* by slot */
 
 	/* Stages beyond the loader's, nanoseconds of this thread. */
 	uint64_t load_ns, upload_ns, device_ns, loop_ns, steps_run;
@@ -175,7 +177,7 @@ static int write_state_vars(struct tram_trainer *t, float *const flat[3])
 	int r = 0;
 
 	for (int i = 0; !r && i < 3; i++)
-		r = tram_vars_write(t->vars, state_names[i], 0, t->model->flat, flat[i]);
+		r = t->engine->ops->write(t->engine, state_names[i], t->model->flat, flat[i]);
 	return r;
 }
 
@@ -218,7 +220,7 @@ static int first_weights(struct tram_trainer *t)
 	else
 		tram_model_init(t->model, t->p.seed, flat);
 	if (!r)
-		r = tram_vars_write(t->vars, "params", 0, t->model->flat, flat);
+		r = t->engine->ops->write(t->engine, "params", t->model->flat, flat);
 	tram_free(t->ctx, flat);
 	return r;
 }
@@ -251,24 +253,21 @@ static int begin_state(struct tram_trainer *t)
 	return first_weights(t);
 }
 
-static int create_exec(struct tram_trainer *t)
+static int create_engine(struct tram_trainer *t, struct tram_device *const *devs, size_t n)
 {
 	const struct tram_train_params *p = &t->p;
-	const struct tram_optimizer_params opt = {
-		.beta1 = (float)p->beta1, .beta2 = (float)p->beta2, .eps = (float)p->eps,
-		.weight_decay = (float)p->weight_decay, .clip = (float)p->clip,
+	const struct tram_engine_params ep = {
+		.batch = p->batch, .seq = p->seq, .shards = p->shards, .budget = p->budget,
+		.opt = {
+			.beta1 = (float)p->beta1, .beta2 = (float)p->beta2, .eps = (float)p->eps,
+			.weight_decay = (float)p->weight_decay, .clip = (float)p->clip,
+		},
 	};
-	const struct tram_exec_params ep = { .budget = p->budget };
-	struct tram_graph *graph;
-	int r = tram_model_train_graph(t->model, p->batch, p->seq, p->shards, &opt, &graph);
+	int r = tram_engine_create(devs, n, t->model, &ep, &t->engine);
 
-	if (r)
-		return r;
-	r = tram_exec_create(t->dev, t->vars, graph, &ep, &t->exec);
-	tram_graph_destroy(&graph);
 	if (!r && t->eval_stream)
-		r = tram_evaluator_create(t->dev, t->model, t->vars, p->batch, p->seq, false, 0,
-					  &t->eval);
+		r = tram_evaluator_create(t->dev, t->model, t->engine->vars, p->batch, p->seq, false,
+					  0, &t->eval);
 	return r;
 }
 
@@ -277,7 +276,7 @@ static void predict(struct tram_trainer *t)
 {
 	struct tram_prediction ev;
 
-	tram_exec_predict(t->exec, &t->prediction);
+	t->engine->ops->predict(t->engine, &t->prediction);
 	if (t->eval) {
 		tram_evaluator_predict(t->eval, &ev);
 		t->prediction.peak_bytes += ev.peak_bytes - ev.variable_bytes;
@@ -306,7 +305,7 @@ static char *keep_text(struct tram_trainer *t, const char *s, int *r)
 	return copy;
 }
 
-int tram_trainer_create(struct tram_device *dev, struct tram_model *model,
+int tram_trainer_create(struct tram_device *const *devs, size_t n_devs, struct tram_model *model,
 			struct tram_stream *stream, struct tram_stream *eval_stream,
 			struct tram_tokenizer *tok, const struct tram_train_params *params,
 			struct tram_trainer **trainer)
@@ -319,7 +318,7 @@ int tram_trainer_create(struct tram_device *dev, struct tram_model *model,
 	if (!t)
 		return -ENOMEM;
 	t->ctx = model->ctx;
-	t->dev = dev;
+	t->dev = n_devs ? devs[0] : NULL;
 	t->model = model;
 	t->stream = stream;
 	t->eval_stream = eval_stream;
@@ -332,15 +331,11 @@ int tram_trainer_create(struct tram_device *dev, struct tram_model *model,
 	if (!t->step_ms)
 		r = r ? r : -ENOMEM;
 	if (!r)
-		r = tram_vars_create(dev, &t->vars);
-	if (!r)
-		r = create_exec(t);
+		r = create_engine(t, devs, n_devs);
 	if (!r)
 		r = begin_state(t);
 	if (!r)
-		r = tram_exec_calibrate(t->exec);
-	if (!r)
-		predict(t);
+		r = t->engine->ops->calibrate(t->engine);
 	if (!r)
 		r = create_loader(t);
 	if (!r && t->out)
@@ -364,8 +359,7 @@ void tram_trainer_destroy(struct tram_trainer **trainer)
 	tram_loader_destroy(&t->loader);
 	tram_pin_release(&t->good);
 	tram_evaluator_destroy(&t->eval);
-	tram_exec_destroy(&t->exec);
-	tram_vars_destroy(&t->vars);
+	tram_engine_destroy(&t->engine);
 	tram_free(t->ctx, t->step_ms);
 	tram_free(t->ctx, t->init);
 	tram_free(t->ctx, t->trace);
@@ -382,15 +376,29 @@ static void tell(struct tram_trainer *t, struct tram_train_event *ev)
 		t->stop = true;
 }
 
+/* What is planned, and again when it changes. */
+static void tell_plan(struct tram_trainer *t)
+{
+	struct tram_train_event ev = { .kind = TRAM_EVENT_PLAN };
+
+	predict(t);
+	t->plans = t->engine->plans;
+	ev.plan = t->prediction;
+	tell(t, &ev);
+}
+
 /* --- one step ----------------------------------------------------------------------------- */
 
-/* Fills slot s % 2 with the next batch and submits it as step @s (from 0). */
+static uint32_t slot_of(const struct tram_trainer *t, uint64_t s)
+{
+	return (uint32_t)(s % t->engine->ahead);
+}
+
+/* Fills step @s (from 0) with the next batch and submits it. */
 static int begin_step(struct tram_trainer *t, uint64_t s)
 {
-	uint32_t slot = s % 2;
-	size_t n = (size_t)t->p.batch * t->p.seq * sizeof(int32_t);
-	struct tram_step *block = tram_exec_step(t->exec, slot);
 	struct tram_batch_data b;
+	struct tram_step block;
 	uint64_t t0 = tram_now_ns(), t1;
 	int r = tram_loader_next(t->loader, &b);
 
@@ -399,27 +407,29 @@ static int begin_step(struct tram_trainer *t, uint64_t s)
 	if (r)
 		return r;
 	assert(b.step == s);
-	memcpy(tram_exec_input(t->exec, slot, "tokens"), b.tokens, n);
-	memcpy(tram_exec_input(t->exec, slot, "targets"), b.targets, n);
-	memcpy(tram_exec_input(t->exec, slot, "order"), b.order, n);
-	*block = (struct tram_step){
+	block = (struct tram_step){
 		.step = (uint32_t)(s + 1), .loss_scale = 1,
 		.seed = { (uint32_t)t->p.seed, (uint32_t)(t->p.seed >> 32) },
 		.inv_targets = b.n_targets ? 1.0f / (float)b.n_targets : 0,
 	};
+	t->inv_targets[slot_of(t, s)] = block.inv_targets;
+	r = t->engine->ops->begin(t->engine, slot_of(t, s), &b, &block);
 	t->upload_ns += tram_now_ns() - t1;
-	return tram_exec_submit(t->exec, slot);
+	if (!r && t->plans != t->engine->plans)
+		tell_plan(t);
+	return r;
 }
 
 /* What the update reads; the number of updates is known only now. */
-static void fill_update(struct tram_trainer *t, uint64_t s)
+static struct tram_engine_update update_of(const struct tram_trainer *t, uint64_t s)
 {
-	struct tram_step *block = tram_exec_step(t->exec, s % 2);
 	double n = (double)(t->state.updates + 1);
 
-	block->lr = (float)learning_rate(&t->p, s);
-	block->bias_correction1 = (float)(1 - pow(t->p.beta1, n));
-	block->bias_correction2 = (float)(1 - pow(t->p.beta2, n));
+	return (struct tram_engine_update){
+		.lr = (float)learning_rate(&t->p, s),
+		.bias_correction1 = (float)(1 - pow(t->p.beta1, n)),
+		.bias_correction2 = (float)(1 - pow(t->p.beta2, n)),
+	};
 }
 
 enum verdict { VERDICT_GO, VERDICT_SKIP, VERDICT_ROLLBACK };
@@ -439,26 +449,22 @@ static enum verdict judge(struct tram_trainer *t, double loss, bool finite)
 /* Waits for step @s, decides, tells. */
 static int end_step(struct tram_trainer *t, uint64_t s, uint64_t *begin_ns)
 {
-	uint32_t slot = s % 2;
-	struct tram_train_event ev = { .kind = TRAM_EVENT_STEP, .step = s + 1 };
-	const float *stats, *loss;
-	enum verdict v;
+	const struct tram_engine_update u = update_of(t, s);
+	struct tram_train_event ev = { .kind = TRAM_EVENT_STEP, .step = s + 1, .lr = u.lr };
+	uint32_t slot = slot_of(t, s);
 	uint64_t now, t0 = tram_now_ns();
+	const float *stats;
+	enum verdict v;
 	char text[160];
-	int r = tram_exec_wait(t->exec, slot);
+	float loss;
+	int r = t->engine->ops->wait(t->engine, slot, &loss, &stats);
 
 	if (r)
 		return r;
-	loss = tram_exec_output(t->exec, slot, "loss");
-	stats = tram_exec_output(t->exec, slot, "stats");
-	ev.loss = (double)loss[0] * (double)tram_exec_step(t->exec, slot)->inv_targets;
+	ev.loss = (double)loss * (double)t->inv_targets[slot];
 	ev.grad_norm = stats[2];
 	v = judge(t, ev.loss, stats[1] == 1.0f && isfinite(stats[2]));
-	fill_update(t, s);
-	ev.lr = tram_exec_step(t->exec, slot)->lr;
-	r = tram_exec_gate(t->exec, slot, v == VERDICT_GO);
-	if (!r)
-		r = tram_exec_finish(t->exec, slot);
+	r = t->engine->ops->end(t->engine, slot, &u, v == VERDICT_GO);
 	if (r)
 		return r;
 	now = tram_now_ns();
@@ -511,7 +517,7 @@ static bool boundary_after(const struct tram_trainer *t, uint64_t s)
 {
 	uint64_t done = s + 1;
 
-	return done >= t->p.steps || (t->eval && due(t->p.eval_every, done)) ||
+	return t->engine->ahead < 2 || done >= t->p.steps || (t->eval && due(t->p.eval_every, done)) ||
 	       (t->saver && due(t->p.save_every, done)) || t->p.spike_factor > 0;
 }
 
@@ -538,7 +544,7 @@ static int save(struct tram_trainer *t)
 
 	if (t->saved_step == t->state.step)
 		return 0;
-	r = tram_vars_pin(t->vars, state_names, 3, &pin);
+	r = tram_vars_pin(t->engine->vars, state_names, 3, &pin);
 	if (!r)
 		r = tram_saver_put(t->saver, &pin, &t->state);
 	tram_pin_release(&pin);
@@ -555,7 +561,7 @@ static int pin_good(struct tram_trainer *t)
 {
 	tram_pin_release(&t->good);
 	t->good_state = t->state;
-	return tram_vars_pin(t->vars, state_names, 3, &t->good);
+	return tram_vars_pin(t->engine->vars, state_names, 3, &t->good);
 }
 
 /* At a step boundary, nothing in flight. */
@@ -593,7 +599,7 @@ static int loop(struct tram_trainer *t)
 		if (!r)
 			r = end_step(t, s, &begin_ns);
 		if (r == 1)
-			r = tram_vars_restore(t->vars, t->good);
+			r = t->engine->ops->restore(t->engine, t->good);
 		s++;
 		submitted = ahead;
 		if (!r && !ahead && !(t->stop || s >= t->p.steps)) {
@@ -642,7 +648,7 @@ static int finish_run(struct tram_trainer *t)
 	tram_free(t->ctx, flat);
 	if (r)
 		return r;
-	tram_device_memory(t->dev, &now, &ev.peak_bytes);
+	t->engine->ops->memory(t->engine, &now, &ev.peak_bytes);
 	ev.median_step_ms = median_step_ms(t);
 	tell(t, &ev);
 	return 0;
@@ -651,25 +657,23 @@ static int finish_run(struct tram_trainer *t)
 int tram_trainer_run(struct tram_trainer *t,
 		     int (*event)(void *arg, const struct tram_train_event *ev), void *arg)
 {
-	struct tram_train_event ev = { .kind = TRAM_EVENT_PLAN, .plan = t->prediction };
+	struct tram_train_event ev = { .kind = TRAM_EVENT_RESUME };
 	int r;
 
 	t->event = event;
 	t->event_arg = arg;
-	tell(t, &ev);
-	if (t->state.step) {
-		ev = (struct tram_train_event){ .kind = TRAM_EVENT_RESUME };
+	tell_plan(t);
+	if (t->state.step)
 		tell(t, &ev);
-	}
 	r = loop(t);
 	if (!r && t->trace)
-		r = tram_exec_trace(t->exec, t->trace);
+		r = t->engine->ops->trace(t->engine, t->trace);
 	return r ? r : finish_run(t);
 }
 
 int tram_trainer_weights(struct tram_trainer *t, float *flat)
 {
-	return tram_vars_read(t->vars, "params", 0, t->model->flat, flat);
+	return tram_vars_read(t->engine->vars, "params", 0, t->model->flat, flat);
 }
 
 /* --- what limits ----------------------------------------------------------------------------------- */

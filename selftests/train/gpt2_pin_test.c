@@ -70,7 +70,7 @@ static void follows_pytorch(struct tram_ctx *ctx, const char *selector)
 	ok(ctx, tram_model_save(m, flat, p.init));
 	ok(ctx, tram_stream_open(ctx, data, NULL, &stream));
 	ok(ctx, tram_device_open(ctx, selector, &dev));
-	ok(ctx, tram_trainer_create(dev, m, stream, NULL, NULL, &p, &trainer));
+	ok(ctx, tram_trainer_create(&dev, 1, m, stream, NULL, NULL, &p, &trainer));
 	ok(ctx, tram_trainer_run(trainer, on_event, NULL));
 	for (int i = 0; i < STEPS; i++) {
 		if (fabs(losses[i] - pinned_loss[i]) > 2e-4 ||

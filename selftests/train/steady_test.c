@@ -87,7 +87,7 @@ static void a_step_is_one_submission_and_nothing_else(void **state)
 	ok(ctx, tram_model_open(ctx, test_config("model", 61, 16, 32, 2, 4), 0, 0, &m));
 	ok(ctx, tram_stream_open(ctx, data, NULL, &stream));
 	ok(ctx, tram_device_open(ctx, "vk0", &dev));
-	ok(ctx, tram_trainer_create(dev, m, stream, NULL, NULL, &p, &trainer));
+	ok(ctx, tram_trainer_create(&dev, 1, m, stream, NULL, NULL, &p, &trainer));
 	ok(ctx, tram_trainer_run(trainer, on_event, &s));
 	assert_int_equal(s.steps, STEPS);
 	/* The last step but one is told when nothing is left to submit. */

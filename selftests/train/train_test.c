@@ -42,7 +42,7 @@ static int on_event(void *arg, const struct tram_train_event *ev)
 
 	switch (ev->kind) {
 	case TRAM_EVENT_PLAN:
-		r->predicted = ev->plan.peak_bytes;
+		r->predicted = ev->plan.peak_bytes > r->predicted ? ev->plan.peak_bytes : r->predicted;
 		r->predicted_ms = ev->plan.step_s * 1e3;
 		break;
 	case TRAM_EVENT_STEP:
@@ -80,8 +80,9 @@ static int start(struct tram_ctx *ctx, const char *selector, struct run *r)
 {
 	struct tram_stream *stream = NULL, *eval = NULL;
 	struct tram_trainer *trainer = NULL;
-	struct tram_device *dev = NULL;
+	struct tram_device **devs = NULL;
 	struct tram_model *m = NULL;
+	size_t n_devs = 0;
 	int err = tram_model_open(ctx, test_config("model", V, T, D, L, H), 0, 0, &m);
 
 	if (!err)
@@ -91,15 +92,15 @@ static int start(struct tram_ctx *ctx, const char *selector, struct run *r)
 	if (!err && r->evaluate)
 		err = tram_stream_open(ctx, r->data, NULL, &eval);
 	if (!err)
-		err = tram_device_open(ctx, selector, &dev);
+		err = tram_devices_open(ctx, selector, &devs, &n_devs);
 	if (!err)
-		err = tram_trainer_create(dev, m, stream, eval, NULL, &r->p, &trainer);
+		err = tram_trainer_create(devs, n_devs, m, stream, eval, NULL, &r->p, &trainer);
 	if (!err)
 		err = tram_trainer_run(trainer, on_event, r);
 	if (!err && r->weights)
 		err = tram_trainer_weights(trainer, r->weights);
 	tram_trainer_destroy(&trainer);
-	tram_device_close(&dev);
+	tram_devices_close(ctx, &devs, n_devs);
 	tram_stream_close(&eval);
 	tram_stream_close(&stream);
 	tram_model_close(&m);
@@ -217,6 +218,107 @@ static void threads_do_not_show_in_the_bits(void **state)
 		if (*sha)
 			assert_string_equal(sha, r.sha);
 		memcpy(sha, r.sha, sizeof(sha));
+	}
+}
+
+/* "vk0" or "vk0*3" */
+static const char *times(const char *selector, unsigned int n)
+{
+	static char s[32];
+
+	snprintf(s, sizeof(s), "%s*%u", selector, n);
+	return n > 1 ? s : selector;
+}
+
+static void devices_device(struct tram_ctx *ctx, const char *selector)
+{
+	static const unsigned int counts[] = { 1, 2, 3, 4, 8 };
+	char sha[65] = "";
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		struct run r = { .data = data, .dropout = 0.2f,
+				 .p = { .steps = 5, .batch = 8, .shards = 8, .clip = 1, .weight_decay = 0.1 } };
+
+		run_ok(times(selector, counts[i]), &r);
+		if (*sha && strcmp(sha, r.sha))
+			fail_msg("%s: %u devices end in %s, one in %s", selector, counts[i], r.sha, sha);
+		memcpy(sha, r.sha, sizeof(sha));
+		if (fabs((double)r.peak / (double)r.predicted - 1) > 0.02)
+			fail_msg("%s, %u devices: peak %llu, predicted %llu", selector, counts[i],
+				 (unsigned long long)r.peak, (unsigned long long)r.predicted);
+	}
+}
+
+static void the_number_of_devices_does_not_show_in_the_bits(void **state)
+{
+	test_each_device(devices_device);
+}
+
+/* A batch of 6 shards: the tree is uneven, and so are the devices' parts of it. */
+static void uneven_device(struct tram_ctx *ctx, const char *selector)
+{
+	struct run one = { .data = data, .dropout = 0.1f, .p = { .steps = 4, .batch = 12, .shards = 6 } };
+	struct run four = one;
+
+	run_ok(selector, &one);
+	run_ok(times(selector, 4), &four);
+	assert_string_equal(one.sha, four.sha);
+}
+
+static void uneven_shares_do_not_show_in_the_bits(void **state)
+{
+	test_each_device(uneven_device);
+}
+
+static void moved_device(struct tram_ctx *ctx, const char *selector)
+{
+	const char *out = new_out();
+	struct run whole = { .data = data, .dropout = 0.1f, .evaluate = true,
+			     .p = { .steps = 9, .batch = 8, .shards = 4 } };
+	struct run part = whole;
+
+	run_ok(selector, &whole);
+	part.p.out = out;
+	part.p.resume = true;
+	part.p.save_every = 1;
+	part.stop_at = 3;
+	run_ok(times(selector, 2), &part);
+	part.stop_at = 6;
+	run_ok(times(selector, 3), &part);
+	part.stop_at = 0;
+	run_ok(times(selector, 1), &part);
+	assert_string_equal(whole.sha, part.sha);
+}
+
+static void a_run_goes_on_with_another_number_of_devices(void **state)
+{
+	test_each_device(moved_device);
+}
+
+static void devices_that_do_not_fit_are_refused(void **state)
+{
+	struct run r = { .data = data, .p = { .steps = 1, .batch = 8, .shards = 2 } };
+
+	run("cpu0*3", &r);
+	assert_int_equal(r.err, -EINVAL);
+	assert_non_null(strstr(r.error, "--shards 3"));
+	r.p.shards = 3;
+	run("cpu0*3", &r);
+	assert_int_equal(r.err, -EINVAL);
+	assert_non_null(strstr(r.error, "the nearest that do are 2 and 4"));
+	run("cpu0*0", &r);
+	assert_int_equal(r.err, -EINVAL);
+	run("cpu0*65", &r);
+	assert_int_equal(r.err, -EINVAL);
+	run("cpu0*", &r);
+	assert_int_equal(r.err, -EINVAL);
+	run("cpu0,nope", &r);
+	assert_int_equal(r.err, -ENODEV);
+	r.p.shards = 2;
+	run("cpu0,vk0", &r);
+	if (r.err != -ENODEV) {
+		assert_int_equal(r.err, -EINVAL);
+		assert_non_null(strstr(r.error, "numeric class"));
 	}
 }
 
@@ -401,6 +503,10 @@ int main(void)
 		cmocka_unit_test(shards_change_the_order_of_sums_only),
 		cmocka_unit_test(threads_do_not_show_in_the_bits),
 		cmocka_unit_test(seeds_show_in_the_bits),
+		cmocka_unit_test(the_number_of_devices_does_not_show_in_the_bits),
+		cmocka_unit_test(uneven_shares_do_not_show_in_the_bits),
+		cmocka_unit_test(a_run_goes_on_with_another_number_of_devices),
+		cmocka_unit_test(devices_that_do_not_fit_are_refused),
 		cmocka_unit_test(a_torn_checkpoint_is_passed_over),
 		cmocka_unit_test(a_run_is_not_overwritten),
 		cmocka_unit_test(a_resumed_run_must_be_the_run_it_was),

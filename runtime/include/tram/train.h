@@ -44,7 +44,8 @@ struct tram_train_params {
 
 struct tram_train_event {
 	enum tram_train_event_kind {
-		TRAM_EVENT_PLAN, TRAM_EVENT_STEP, TRAM_EVENT_EVAL, TRAM_EVENT_SAVE,
+		TRAM_EVENT_PLAN,	/* first, and again when shards moved between devices */
+		TRAM_EVENT_STEP, TRAM_EVENT_EVAL, TRAM_EVENT_SAVE,
 		TRAM_EVENT_SKIP,	/* non-finite gradient: the step left no trace */
 		TRAM_EVENT_ROLLBACK,	/* loss spike: back to an earlier version */
 		TRAM_EVENT_RESUME, TRAM_EVENT_DONE,
@@ -61,10 +62,12 @@ struct tram_train_event {
 struct tram_trainer;
 
 /*
+ * On @n_devs devices of one numeric class (at most params->shards; they must outlive the trainer), which share the
+ * batch's shards by their measured speed; how many they are never shows in the result.
  * @eval_stream and @tok may be NULL; a tokenizer is saved into checkpoints. Everything is checked, planned and
  * allocated here; with params->resume the newest whole checkpoint of params->out is loaded (none: -ENOENT).
  */
-int tram_trainer_create(struct tram_device *dev, struct tram_model *model,
+int tram_trainer_create(struct tram_device *const *devs, size_t n_devs, struct tram_model *model,
 			struct tram_stream *stream, struct tram_stream *eval_stream,
 			struct tram_tokenizer *tok, const struct tram_train_params *params,
 			struct tram_trainer **trainer);
