@@ -5,7 +5,7 @@
  * no threads and allocates nothing when it runs, and each element of its result is one chain of fused
  * multiply-adds over k in order, whatever m and n are: that is why the bits of a row
  * don't depend on how many rows there are (tested in cpu_test.c). See
- * Documentation/adr/0002-cpu-products.md.
+ * Documentation/adr/0002-cpu-products.rst.
  */
 #ifndef TRAM_DEVICE_CPU_TILE_H
 #define TRAM_DEVICE_CPU_TILE_H
