@@ -47,6 +47,13 @@ struct tram_variable_store *tram_vars_find(const struct tram_vars *vars, const c
 /* -EBUSY when a step that may write variables is between its submit and its finish. */
 int tram_vars_settled(const struct tram_vars *vars, const char *what);
 
+/*
+ * tram_vars_pin over several devices: where @spread[i], the i-th variable is pinned as one, its pieces of
+ * all @vars one after another; else, and where @spread is NULL, it is that of the first.
+ */
+int tram_vars_pin_across(struct tram_vars *const *vars, size_t n_vars, const char *const *names,
+			 const bool *spread, size_t n, struct tram_pin **pin);
+
 enum tram_slot_state {
 	TRAM_SLOT_IDLE,
 	TRAM_SLOT_SUBMITTED,	/* the gate is closed, if there is one */

@@ -148,50 +148,83 @@ static size_t pin_head(size_t n, size_t names)
 	return TRAM_ALIGN_UP(sizeof(struct tram_pin) + n * sizeof(struct pinned) + names, PIN_ALIGN);
 }
 
-int tram_vars_pin(struct tram_vars *vars, const char *const *names, size_t n,
-		  struct tram_pin **out)
+/* Elements of the variable @name over the first @n of @vars, -ENOENT when one has none. */
+static int count_across(struct tram_vars *const *vars, size_t n, const char *name, uint64_t *count)
 {
-	struct tram_variable_store *s;
+	*count = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct tram_variable_store *s = tram_vars_find(vars[i], name);
+
+		if (!s)
+			return tram_fail(vars[0]->ctx, -ENOENT, "pin: there is no variable '%s'", name);
+		*count += s->count;
+	}
+	return 0;
+}
+
+static int read_across(struct tram_vars *const *vars, size_t n, const char *name, float *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && !r; i++) {
+		const struct tram_variable_store *s = tram_vars_find(vars[i], name);
+
+		r = vars[i]->dev->ops->read(s->buf, 0, out, s->count * 4);
+		out += s->count;
+	}
+	return r;
+}
+
+int tram_vars_pin_across(struct tram_vars *const *vars, size_t n_vars, const char *const *names,
+			 const bool *spread, size_t n, struct tram_pin **out)
+{
+	struct tram_ctx *ctx = vars[0]->ctx;
 	size_t chars = 0, size, at;
 	struct tram_pin *pin;
+	uint64_t count;
 	void *block;
 	char *text;
-	int r = tram_vars_settled(vars, "pin");
+	int r = 0;
 
 	*out = NULL;
-	if (r)
-		return r;
+	for (size_t i = 0; i < n_vars && !r; i++)
+		r = tram_vars_settled(vars[i], "pin");
 	for (size_t i = 0; i < n; i++)
 		chars += strlen(names[i]) + 1;
 	size = pin_head(n, chars);
-	for (size_t i = 0; i < n; i++) {
-		s = tram_vars_find(vars, names[i]);
-		if (!s)
-			return tram_fail(vars->ctx, -ENOENT,
-					 "pin: there is no variable '%s'", names[i]);
-		size += TRAM_ALIGN_UP(s->count * 4, PIN_ALIGN);
+	for (size_t i = 0; i < n && !r; i++) {
+		r = count_across(vars, spread && spread[i] ? n_vars : 1, names[i], &count);
+		size += TRAM_ALIGN_UP(count * 4, PIN_ALIGN);
 	}
-	r = tram_host_pool_get(vars->pool, size, &block);
+	if (!r)
+		r = tram_host_pool_get(vars[0]->pool, size, &block);
 	if (r)
 		return r;
 	pin = block;
-	*pin = (struct tram_pin){ .pool = vars->pool, .version = vars->version, .n = n };
+	*pin = (struct tram_pin){ .pool = vars[0]->pool, .version = vars[0]->version, .n = n };
 	text = (char *)&pin->v[n];
 	at = pin_head(n, chars);
 	for (size_t i = 0; i < n && !r; i++) {
-		s = tram_vars_find(vars, names[i]);
-		pin->v[i] = (struct pinned){ strcpy(text, names[i]), s->count,
+		r = count_across(vars, spread && spread[i] ? n_vars : 1, names[i], &count);
+		pin->v[i] = (struct pinned){ strcpy(text, names[i]), count,
 					     (float *)((char *)block + at) };
 		text += strlen(text) + 1;
-		at += TRAM_ALIGN_UP(s->count * 4, PIN_ALIGN);
-		r = vars->dev->ops->read(s->buf, 0, pin->v[i].data, s->count * 4);
+		at += TRAM_ALIGN_UP(count * 4, PIN_ALIGN);
+		if (!r)
+			r = read_across(vars, spread && spread[i] ? n_vars : 1, names[i], pin->v[i].data);
 	}
 	if (r) {
-		tram_host_pool_put(vars->pool, block);
-		return tram_fail_in(vars->ctx, r, "pin");
+		tram_host_pool_put(vars[0]->pool, block);
+		return tram_fail_in(ctx, r, "pin");
 	}
 	*out = pin;
 	return 0;
+}
+
+int tram_vars_pin(struct tram_vars *vars, const char *const *names, size_t n,
+		  struct tram_pin **out)
+{
+	return tram_vars_pin_across(&vars, 1, names, NULL, n, out);
 }
 
 uint64_t tram_pin_version(const struct tram_pin *pin)

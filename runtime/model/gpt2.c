@@ -290,28 +290,29 @@ out:
 	return r;
 }
 
-/* Output "stats"; AdamW behind the gate. */
-static int update(struct builder *b, const struct tram_optimizer_params *opt, tram_value grads)
+/* AdamW behind the gate, on elements [first, ...) of the parameters, which are all of the variables. */
+static int update(struct tram_graph *g, const struct tram_model *m,
+		  const struct tram_optimizer_params *opt, tram_value params, uint64_t first,
+		  tram_value grads, tram_value stats)
 {
+	struct tram_shape shape = tram_value_shape(g, params);
+	uint64_t decay = m->decay_count > first ? m->decay_count - first : 0;
 	const struct tram_adamw_params adamw = {
 		.beta1 = opt->beta1, .beta2 = opt->beta2, .eps = opt->eps,
 		.weight_decay = opt->weight_decay, .clip = opt->clip,
-		.decay_count = b->m->decay_count,
+		.decay_count = TRAM_MIN(decay, tram_shape_count(&shape)),
 	};
-	struct tram_shape flat = TRAM_SHAPE((uint32_t)b->m->flat);
-	tram_value stats = tram_grad_stats(b->g, grads);
 
-	tram_output(b->g, "stats", stats);
-	tram_graph_begin_update(b->g);
-	return tram_adamw(b->g, b->params, tram_variable(b->g, "adam_m", flat),
-			  tram_variable(b->g, "adam_v", flat), grads, stats, &adamw);
+	tram_graph_begin_update(g);
+	return tram_adamw(g, params, tram_variable(g, "adam_m", shape),
+			  tram_variable(g, "adam_v", shape), grads, stats, &adamw);
 }
 
 int tram_model_train_graph(const struct tram_model *m, uint32_t batch, uint32_t seq,
 			   uint32_t shards, const struct tram_optimizer_params *opt,
 			   struct tram_graph **graph)
 {
-	tram_value grads;
+	tram_value grads, stats;
 	struct builder b;
 	int r;
 
@@ -322,8 +323,11 @@ int tram_model_train_graph(const struct tram_model *m, uint32_t batch, uint32_t 
 	if (r)
 		return r;
 	r = backward(&b, batch, seq, shards, &grads);
-	if (!r)
-		r = update(&b, opt, grads);
+	if (!r) {
+		stats = tram_grad_stats(b.g, grads);
+		tram_output(b.g, "stats", stats);
+		r = update(b.g, m, opt, b.params, 0, grads, stats);
+	}
 	return builder_finish(&b, r, graph);
 }
 
@@ -347,16 +351,33 @@ int tram_model_partial_graph(const struct tram_model *m, uint32_t batch, uint32_
 }
 
 int tram_model_update_graph(const struct tram_model *m, const struct tram_optimizer_params *opt,
+			    uint64_t first, uint64_t count, bool judges,
 			    struct tram_graph **graph)
 {
-	struct builder b;
-	int r = builder_init(&b, m, 1, 0, 0);
+	struct tram_shape shape = TRAM_SHAPE((uint32_t)count);
+	tram_value grads, stats;
+	struct tram_graph *g;
+	int r = tram_graph_create(m->ctx, NULL, &g);
 
 	*graph = NULL;
 	if (r)
 		return r;
-	r = update(&b, opt, tram_input(b.g, "grads", TRAM_F32, TRAM_SHAPE((uint32_t)m->flat)));
-	return builder_finish(&b, r, graph);
+	if (judges) {
+		grads = tram_input(g, "grads", TRAM_F32, TRAM_SHAPE((uint32_t)m->flat));
+		stats = tram_grad_stats(g, grads);
+		tram_output(g, "stats", stats);
+		grads = tram_view(g, grads, first, shape);
+	} else {
+		grads = tram_input(g, "grads", TRAM_F32, shape);
+		stats = tram_input(g, "stats", TRAM_F32, TRAM_SHAPE(4));
+	}
+	r = update(g, m, opt, tram_variable(g, "master", shape), first, grads, stats);
+	if (!r)
+		r = tram_graph_status(g);
+	if (r)
+		tram_graph_destroy(&g);
+	*graph = g;
+	return r;
 }
 
 int tram_model_eval_graph(const struct tram_model *m, uint32_t batch, uint32_t seq, bool logits,

@@ -55,11 +55,14 @@ int tram_model_check_batch(const struct tram_model *m, uint32_t batch, uint32_t 
 /*
  * A step cut in two, for several devices: forward and backward over some of the shards (inputs as
  * tram_model_train_graph; outputs "loss" [1] and "grads" [flat], summed over these shards), and the
- * update from the whole gradient (input "grads"; output "stats").
+ * update of elements [first, first + count) of the parameters: variables "master", "adam_m", "adam_v"
+ * [count]. The device that @judges has the input "grads" [flat] and the output "stats"; the others have
+ * the inputs "grads" [count] and "stats" [4], read when the gate opens.
  */
 int tram_model_partial_graph(const struct tram_model *m, uint32_t batch, uint32_t seq,
 			     uint32_t shards, struct tram_graph **graph);
 int tram_model_update_graph(const struct tram_model *m, const struct tram_optimizer_params *opt,
+			    uint64_t first, uint64_t count, bool judges,
 			    struct tram_graph **graph);
 
 /*

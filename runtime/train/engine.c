@@ -2,7 +2,10 @@
 /* Which engine, and whether these devices may work together. */
 #include "train/engine.h"
 
+#include "exec/exec.h"
 #include "model/model.h"
+
+const char *const tram_engine_state[3] = { "params", "adam_m", "adam_v" };
 
 static int check_devices(struct tram_ctx *ctx, struct tram_device *const *devs, size_t n,
 			 uint32_t shards)
@@ -38,6 +41,16 @@ int tram_engine_create(struct tram_device *const *devs, size_t n, const struct t
 		return r;
 	return n == 1 ? tram_engine_one(devs[0], model, params, engine) :
 			tram_engine_many(devs, n, model, params, engine);
+}
+
+uint64_t tram_engine_left(const struct tram_device *dev, uint64_t budget, uint64_t shared)
+{
+	uint64_t now, peak;
+
+	tram_device_memory(dev, &now, &peak);
+	if (shared)
+		now -= TRAM_MIN(now, tram_machine_bytes(&dev->machine, shared * sizeof(float)));
+	return !budget ? 0 : budget > now ? budget - now : 1;
 }
 
 void tram_engine_destroy(struct tram_engine **engine)

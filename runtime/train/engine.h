@@ -25,7 +25,7 @@ struct tram_engine_update { float lr, bias_correction1, bias_correction2; };
 struct tram_engine {
 	struct tram_ctx *ctx;
 	const struct tram_engine_ops *ops;
-	struct tram_vars *vars;		/* of the first device: what evaluation and checkpoints read */
+	struct tram_vars *vars;		/* of the first device, with "params", which evaluation reads */
 	uint32_t plans;			/* counts the changes of what predict() says */
 	uint32_t ahead;			/* steps that may be begun before the first of them is ended: 1 or 2 */
 };
@@ -43,20 +43,30 @@ struct tram_engine_ops {
 	int (*wait)(struct tram_engine *e, uint32_t slot, float *loss, const float **stats);
 	/* Lets the update write, or not; returns when it has. */
 	int (*end)(struct tram_engine *e, uint32_t slot, const struct tram_engine_update *u, bool open);
-	/* The whole variable, on every device. */
-	int (*write)(struct tram_engine *e, const char *name, uint64_t count, const float *data);
+	/* "params", "adam_m" or "adam_v", whole, wherever it is held. */
+	int (*write)(struct tram_engine *e, const char *name, const float *data);
+	/* All three. */
+	int (*pin)(struct tram_engine *e, struct tram_pin **pin);
 	int (*restore)(struct tram_engine *e, const struct tram_pin *pin);
 	int (*trace)(struct tram_engine *e, const char *path);
 	void (*memory)(const struct tram_engine *e, uint64_t *now, uint64_t *peak);
 };
 
 /*
- * All devices are of one numeric class, else -EINVAL. More than one: @n <= shards. Variables "params",
- * "adam_m", "adam_v" are zeros.
+ * All devices are of one numeric class, else -EINVAL. More than one: @n <= shards. Parameters and moments are
+ * zeros.
  */
+extern const char *const tram_engine_state[3];	/* "params", "adam_m", "adam_v" */
+
 int tram_engine_create(struct tram_device *const *devs, size_t n, const struct tram_model *model,
 		       const struct tram_engine_params *params, struct tram_engine **engine);
 void tram_engine_destroy(struct tram_engine **engine);
+
+/*
+ * What is left of @budget (0: none was set) for another exec on @dev that counts one variable of @shared elements
+ * which is there already (0: none).
+ */
+uint64_t tram_engine_left(const struct tram_device *dev, uint64_t budget, uint64_t shared);
 
 int tram_engine_one(struct tram_device *dev, const struct tram_model *model,
 		    const struct tram_engine_params *params, struct tram_engine **engine);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine of several devices. Each holds all variables and computes a run of the batch's shards, by
+ * The engine of several devices. Each holds all parameters and computes a run of the batch's shards, by
  * whole subtrees of the tree of shards (comm/comm.h), one recording a size of subtree:
  *
- *	device 0  [ partial [0,4) ]            [ stats ]      [ update ]
- *	device 1  [ partial [4,6) ][ [6,7) ]   [ stats ]      [ update ]
- *	host                               [ tree ]     [ gate ]
+ *	device 0  [ partial [0,4) ]           [ stats ]      [ update ]
+ *	device 1  [ partial [4,6) ][ [6,7) ]                 [ update ]
+ *	host                              [ tree ]     [ gate ]       [ gather ]
  *
- * The host adds the partial gradients along the tree into every device's input of the update; all update
- * alike, so all hold the same version. That they do is seen each step: their statistics of the gradient
- * must agree to the bit. How many shards a device gets follows its measured speed; since the tree is the job's, that never shows
- * in the result.
+ * The host adds the partial gradients along the tree. The optimizer is spread (ZeRO stage 1, Rajbhandari et al.
+ * 2020): a device updates its own range of the parameters, for which alone it holds master copies and moments; the
+ * ranges are then gathered into everyone's parameters. How many shards a device gets follows
+ * its measured speed; since the tree is the job's, that never shows in the result.
  */
 #include "train/engine.h"
 
@@ -51,7 +51,8 @@ struct run {
 struct member {
 	struct tram_device *dev;
 	struct tram_vars *vars;
-	struct tram_exec *update;
+	struct tram_exec *update;	/* of elements [first, first + own); NULL when there are none */
+	uint64_t first, own;
 	TRAM_VEC(struct part_exec) parts;
 	struct run run[TRAM_SUBTREES_MAX];
 	size_t n_runs;
@@ -68,7 +69,8 @@ struct many {
 	struct member *m;
 	size_t n;
 	struct tram_partial *grads, *losses;	/* [shards] at most */
-	float **out;				/* [n] the update's inputs */
+	struct tram_vars **vars;		/* [n] of the members */
+	float *gathered;			/* [flat] */
 	float *scratch;
 	double *seconds;			/* [n] */
 	uint32_t *count, *before;		/* [n] a share that is weighed, the former one */
@@ -76,7 +78,6 @@ struct many {
 	bool stay;				/* shards move no more */
 	bool flush;
 	double step_s;				/* measured; 0: not yet */
-	float stats[4];
 };
 
 static struct many *of(const struct tram_engine *e)
@@ -100,7 +101,8 @@ static void many_destroy(struct tram_engine *e)
 	tram_free(e->ctx, y->m);
 	tram_free(e->ctx, y->grads);
 	tram_free(e->ctx, y->losses);
-	tram_free(e->ctx, y->out);
+	tram_free(e->ctx, y->vars);
+	tram_free(e->ctx, y->gathered);
 	tram_free(e->ctx, y->scratch);
 	tram_free(e->ctx, y->seconds);
 	tram_free(e->ctx, y->count);
@@ -113,7 +115,9 @@ static void many_destroy(struct tram_engine *e)
 /* A recording of @n shards on @m with a free slot; made when there is none. */
 static int part_of(struct many *y, struct member *m, uint32_t n, struct part_exec **out)
 {
-	const struct tram_exec_params ep = { .budget = y->p.budget };
+	const struct tram_exec_params ep = {
+		.budget = tram_engine_left(m->dev, y->p.budget, y->model->flat),
+	};
 	struct part_exec part = { .n = n };
 	struct tram_graph *graph;
 	int r;
@@ -137,24 +141,32 @@ static int part_of(struct many *y, struct member *m, uint32_t n, struct part_exe
 	return r;
 }
 
-/* What @m takes with its share of now. */
-static void predict_member(const struct member *m, struct tram_prediction *p)
+static void add_exec(struct tram_prediction *p, const struct tram_exec *x, bool variables)
 {
-	tram_exec_predict(m->update, p);
-	for (size_t i = 0; i < m->parts.n; i++) {
-		struct tram_prediction q;
+	struct tram_prediction q;
 
-		tram_exec_predict(m->parts.v[i].x, &q);
-		if (q.arena_bytes > p->arena_bytes)
-			memcpy(p->largest, q.largest, sizeof(p->largest));
-		p->step_s += q.step_s;
-		/* The update's variables are all there are. */
-		p->peak_bytes += q.peak_bytes - q.variable_bytes;
-		p->arena_bytes += q.arena_bytes;
-		p->io_bytes += q.io_bytes;
-		p->calls += q.calls;
-		p->unmeasured += q.unmeasured;
-	}
+	tram_exec_predict(x, &q);
+	if (q.arena_bytes > p->arena_bytes || !p->calls)
+		memcpy(p->largest, q.largest, sizeof(p->largest));
+	p->step_s += q.step_s;
+	p->peak_bytes += q.peak_bytes - (variables ? 0 : q.variable_bytes);
+	p->variable_bytes += variables ? q.variable_bytes : 0;
+	p->arena_bytes += q.arena_bytes;
+	p->io_bytes += q.io_bytes;
+	p->calls += q.calls;
+	p->unmeasured += q.unmeasured;
+}
+
+/* What @m takes with its share of now. */
+static void predict_member(const struct many *y, const struct member *m, struct tram_prediction *p)
+{
+	uint64_t params = tram_machine_bytes(&m->dev->machine, y->model->flat * sizeof(float));
+
+	*p = (struct tram_prediction){ .variable_bytes = params, .peak_bytes = params };
+	for (size_t i = 0; i < m->parts.n; i++)
+		add_exec(p, m->parts.v[i].x, false);
+	if (m->update)
+		add_exec(p, m->update, true);
 }
 
 /* Gives every device its run of @count shards; what that needs is made. */
@@ -178,7 +190,7 @@ static int lay_out(struct many *y, const uint32_t *count)
 			if (!r)
 				m->run[i] = (struct run){ part->x, part->used++, at[i], false };
 		}
-		predict_member(m, &p);
+		predict_member(y, m, &p);
 		m->peak_bytes = TRAM_MAX(m->peak_bytes, p.peak_bytes);
 	}
 	return r;
@@ -312,7 +324,8 @@ static int many_begin(struct tram_engine *e, uint32_t slot, const struct tram_ba
 	for (size_t d = 0; d < y->n; d++) {
 		for (size_t i = 0; i < y->m[d].n_runs; i++)
 			fill(y, &y->m[d].run[i], b, block);
-		*tram_exec_step(y->m[d].update, 0) = *block;
+		if (y->m[d].update)
+			*tram_exec_step(y->m[d].update, 0) = *block;
 	}
 	return submit_all(y);
 }
@@ -383,6 +396,7 @@ static int reduce(struct many *y, float *loss)
 		.shards = y->p.shards, .part = y->losses, .count = 1, .flush = y->flush,
 		.scratch = y->scratch,
 	};
+	float *whole;
 	int err;
 
 	for (size_t d = 0; d < y->n; d++) {
@@ -394,14 +408,19 @@ static int reduce(struct many *y, float *loss)
 			y->grads[r.n_parts++] = (struct tram_partial){
 				run->at, tram_exec_output(run->x, run->slot, "grads") };
 		}
-		y->out[d] = tram_exec_input(y->m[d].update, 0, "grads");
 	}
 	err = tram_reduce_tree(y->base.ctx, &r, &loss, 1);
 	if (err)
 		return err;
 	r.part = y->grads;
 	r.count = y->model->flat;
-	return tram_reduce_tree(y->base.ctx, &r, y->out, y->n);
+	whole = tram_exec_input(y->m[0].update, 0, "grads");
+	err = tram_reduce_tree(y->base.ctx, &r, &whole, 1);
+	for (size_t d = 1; d < y->n && !err; d++)
+		if (y->m[d].update)
+			memcpy(tram_exec_input(y->m[d].update, 0, "grads"), whole + y->m[d].first,
+			       y->m[d].own * sizeof(*whole));
+	return err;
 }
 
 static int many_wait(struct tram_engine *e, uint32_t slot, float *loss, const float **stats)
@@ -413,24 +432,33 @@ static int many_wait(struct tram_engine *e, uint32_t slot, float *loss, const fl
 		return r;
 	learn_speeds(y);
 	r = reduce(y, loss);
-	for (size_t d = 0; d < y->n && !r; d++)
+	if (!r)
+		r = tram_exec_submit(y->m[0].update, 0);
+	if (!r)
+		r = tram_exec_wait(y->m[0].update, 0);
+	if (r)
+		return r;
+	*stats = tram_exec_output(y->m[0].update, 0, "stats");
+	for (size_t d = 1; d < y->n && !r; d++) {
+		if (!y->m[d].update)
+			continue;
+		memcpy(tram_exec_input(y->m[d].update, 0, "stats"), *stats, 4 * sizeof(**stats));
 		r = tram_exec_submit(y->m[d].update, 0);
-	for (size_t d = 0; d < y->n && !r; d++) {
-		const float *s;
-
-		r = tram_exec_wait(y->m[d].update, 0);
-		if (r)
-			break;
-		s = tram_exec_output(y->m[d].update, 0, "stats");
-		if (!d)
-			memcpy(y->stats, s, sizeof(y->stats));
-		else if (memcmp(y->stats, s, sizeof(y->stats)))
-			r = tram_fail(e->ctx, -EIO, "%s: its norm of the gradient is %.9g, that of %s %.9g, "
-				      "though both read the same bytes: one of them is faulty; go on from "
-				      "the last checkpoint without it", y->m[d].dev->info.selector,
-				      (double)s[2], y->m[0].dev->info.selector, (double)y->stats[2]);
 	}
-	*stats = y->stats;
+	return r;
+}
+
+/* What each has updated becomes everyone's parameters. */
+static int gather(struct many *y)
+{
+	int r = 0;
+
+	for (size_t d = 0; d < y->n && !r; d++)
+		if (y->m[d].update)
+			r = tram_vars_read(y->m[d].vars, "master", 0, y->m[d].own,
+					   y->gathered + y->m[d].first);
+	for (size_t d = 0; d < y->n && !r; d++)
+		r = tram_vars_write(y->m[d].vars, "params", 0, y->model->flat, y->gathered);
 	return r;
 }
 
@@ -440,16 +468,20 @@ static int many_end(struct tram_engine *e, uint32_t slot, const struct tram_engi
 	int r = 0;
 
 	for (size_t d = 0; d < y->n && !r; d++) {
-		struct tram_step *block = tram_exec_step(y->m[d].update, 0);
+		struct tram_step *block;
 
+		if (!y->m[d].update)
+			continue;
+		block = tram_exec_step(y->m[d].update, 0);
 		block->lr = u->lr;
 		block->bias_correction1 = u->bias_correction1;
 		block->bias_correction2 = u->bias_correction2;
 		r = tram_exec_gate(y->m[d].update, 0, open);
 	}
 	for (size_t d = 0; d < y->n && !r; d++)
-		r = tram_exec_finish(y->m[d].update, 0);
-	return r;
+		if (y->m[d].update)
+			r = tram_exec_finish(y->m[d].update, 0);
+	return r || !open ? r : gather(y);
 }
 
 /* --- the rest of the interface -------------------------------------------------------------- */
@@ -465,7 +497,7 @@ static int many_calibrate(struct tram_engine *e)
 	for (size_t d = 0; d < y->n && !r; d++) {
 		for (size_t i = 0; i < y->m[d].parts.n && !r; i++)
 			r = tram_exec_calibrate(y->m[d].parts.v[i].x);
-		if (!r)
+		if (!r && y->m[d].update)
 			r = tram_exec_calibrate(y->m[d].update);
 	}
 	for (int i = 0; i < 3 && !r; i++) {
@@ -494,7 +526,7 @@ static void many_predict(const struct tram_engine *e, struct tram_prediction *p)
 	for (size_t d = 0; d < y->n; d++) {
 		struct tram_prediction q;
 
-		predict_member(&y->m[d], &q);
+		predict_member(y, &y->m[d], &q);
 		if (q.arena_bytes > p->arena_bytes || !d)
 			memcpy(p->largest, q.largest, sizeof(p->largest));
 		p->step_s += q.step_s;
@@ -509,14 +541,34 @@ static void many_predict(const struct tram_engine *e, struct tram_prediction *p)
 		p->step_s = y->step_s;
 }
 
-static int many_write(struct tram_engine *e, const char *name, uint64_t count, const float *data)
+static int many_write(struct tram_engine *e, const char *name, const float *data)
 {
+	bool params = !strcmp(name, "params");
 	struct many *y = of(e);
 	int r = 0;
 
-	for (size_t d = 0; d < y->n && !r; d++)
-		r = tram_vars_write(y->m[d].vars, name, 0, count, data);
+	for (size_t d = 0; d < y->n && !r; d++) {
+		struct member *m = &y->m[d];
+
+		if (params)
+			r = tram_vars_write(m->vars, "params", 0, y->model->flat, data);
+		if (!r && m->update)
+			r = tram_vars_write(m->vars, params ? "master" : name, 0, m->own,
+					    data + m->first);
+	}
 	return r;
+}
+
+/* The moments lie in pieces, those of members with a range; they stand first. */
+static int many_pin(struct tram_engine *e, struct tram_pin **pin)
+{
+	static const bool spread[3] = { false, true, true };
+	struct many *y = of(e);
+	size_t n = 0;
+
+	while (n < y->n && y->m[n].update)
+		n++;
+	return tram_vars_pin_across(y->vars, n, tram_engine_state, spread, 3, pin);
 }
 
 static int many_restore(struct tram_engine *e, const struct tram_pin *pin)
@@ -524,8 +576,14 @@ static int many_restore(struct tram_engine *e, const struct tram_pin *pin)
 	struct many *y = of(e);
 	int r = 0;
 
+	for (int i = 0; i < 3 && !r; i++) {
+		uint64_t count;
+
+		r = many_write(e, tram_engine_state[i],
+			       tram_pin_data(pin, tram_engine_state[i], &count));
+	}
 	for (size_t d = 0; d < y->n && !r; d++)
-		r = tram_vars_restore(y->m[d].vars, pin);
+		y->m[d].vars->version = tram_pin_version(pin);
 	return r;
 }
 
@@ -551,7 +609,7 @@ static void many_memory(const struct tram_engine *e, uint64_t *now, uint64_t *pe
 
 static const struct tram_engine_ops many_ops = {
 	.destroy = many_destroy, .calibrate = many_calibrate, .predict = many_predict,
-	.begin = many_begin, .wait = many_wait, .end = many_end, .write = many_write,
+	.begin = many_begin, .wait = many_wait, .end = many_end, .write = many_write, .pin = many_pin,
 	.restore = many_restore, .trace = many_trace, .memory = many_memory,
 };
 
@@ -589,16 +647,32 @@ static int find_flush(struct tram_device *dev, bool *flush)
 	return r;
 }
 
-static int make_member(struct many *y, struct tram_device *dev, struct member *m)
+/* Member @d's range of the parameters: equal, but that it begins where a tensor may. */
+static void choose_range(const struct many *y, size_t d, struct member *m)
 {
-	const struct tram_exec_params ep = { .budget = y->p.budget, .slots = 1 };
-	struct tram_graph *graph = NULL;
+	uint64_t each = TRAM_ALIGN_UP(TRAM_DIV_UP(y->model->flat, (uint64_t)y->n), (uint64_t)TRAM_MODEL_ALIGN);
+
+	m->first = TRAM_MIN(d * each, y->model->flat);
+	m->own = TRAM_MIN(each, y->model->flat - m->first);
+}
+
+static int make_member(struct many *y, size_t d, struct tram_device *dev)
+{
+	struct tram_exec_params ep = { .slots = 1 };
+	struct member *m = &y->m[d];
+	struct tram_graph *graph;
 	int r;
 
 	m->dev = dev;
+	choose_range(y, d, m);
 	r = tram_vars_create(dev, &m->vars);
+	y->vars[d] = m->vars;
 	if (!r)
-		r = tram_model_update_graph(y->model, &y->p.opt, &graph);
+		r = tram_vars_add(m->vars, "params", y->model->flat);
+	if (r || !m->own)
+		return r;
+	r = tram_model_update_graph(y->model, &y->p.opt, m->first, m->own, !d, &graph);
+	ep.budget = tram_engine_left(dev, y->p.budget, 0);
 	if (!r)
 		r = tram_exec_create(dev, m->vars, graph, &ep, &m->update);
 	tram_graph_destroy(&graph);
@@ -612,13 +686,14 @@ static int make_arrays(struct many *y, size_t n)
 	y->m = tram_calloc(ctx, n, sizeof(*y->m));
 	y->grads = tram_calloc(ctx, y->p.shards, sizeof(*y->grads));
 	y->losses = tram_calloc(ctx, y->p.shards, sizeof(*y->losses));
-	y->out = tram_calloc(ctx, n, sizeof(*y->out));
+	y->vars = tram_calloc(ctx, n, sizeof(*y->vars));
+	y->gathered = tram_calloc(ctx, y->model->flat, sizeof(*y->gathered));
 	y->scratch = tram_calloc(ctx, TRAM_REDUCE_SCRATCH, sizeof(*y->scratch));
 	y->seconds = tram_calloc(ctx, n, sizeof(*y->seconds));
 	y->count = tram_calloc(ctx, n, sizeof(*y->count));
 	y->before = tram_calloc(ctx, n, sizeof(*y->before));
 	y->n = n;
-	return y->m && y->grads && y->losses && y->out && y->scratch && y->seconds && y->count &&
+	return y->m && y->grads && y->losses && y->vars && y->gathered && y->scratch && y->seconds && y->count &&
 	       y->before ? 0 : -ENOMEM;
 }
 
@@ -638,7 +713,7 @@ int tram_engine_many(struct tram_device *const *devs, size_t n, const struct tra
 	r = make_arrays(y, n);
 	for (size_t d = 0; d < n && !r; d++) {
 		y->seconds[d] = 1;
-		r = make_member(y, devs[d], &y->m[d]);
+		r = make_member(y, d, devs[d]);
 	}
 	if (!r)
 		r = find_flush(devs[0], &y->flush);

@@ -8,6 +8,7 @@ struct one {
 	struct tram_device *dev;
 	struct tram_exec *exec;
 	size_t input_bytes;
+	uint64_t flat;
 };
 
 static struct one *of(const struct tram_engine *e)
@@ -69,9 +70,14 @@ static int one_end(struct tram_engine *e, uint32_t slot, const struct tram_engin
 	return r ? r : tram_exec_finish(x, slot);
 }
 
-static int one_write(struct tram_engine *e, const char *name, uint64_t count, const float *data)
+static int one_write(struct tram_engine *e, const char *name, const float *data)
 {
-	return tram_vars_write(e->vars, name, 0, count, data);
+	return tram_vars_write(e->vars, name, 0, of(e)->flat, data);
+}
+
+static int one_pin(struct tram_engine *e, struct tram_pin **pin)
+{
+	return tram_vars_pin(e->vars, tram_engine_state, 3, pin);
 }
 
 static int one_restore(struct tram_engine *e, const struct tram_pin *pin)
@@ -91,7 +97,7 @@ static void one_memory(const struct tram_engine *e, uint64_t *now, uint64_t *pea
 
 static const struct tram_engine_ops one_ops = {
 	.destroy = one_destroy, .calibrate = one_calibrate, .predict = one_predict, .begin = one_begin,
-	.wait = one_wait, .end = one_end, .write = one_write, .restore = one_restore, .trace = one_trace,
+	.wait = one_wait, .end = one_end, .write = one_write, .pin = one_pin, .restore = one_restore, .trace = one_trace,
 	.memory = one_memory,
 };
 
@@ -109,6 +115,7 @@ int tram_engine_one(struct tram_device *dev, const struct tram_model *model,
 		return -ENOMEM;
 	o->base = (struct tram_engine){ .ctx = model->ctx, .ops = &one_ops, .ahead = 2 };
 	o->dev = dev;
+	o->flat = model->flat;
 	o->input_bytes = (size_t)p->batch * p->seq * sizeof(int32_t);
 	r = tram_vars_create(dev, &o->base.vars);
 	if (!r)

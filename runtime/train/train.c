@@ -26,8 +26,6 @@
 #define SPIKE_DECAY 0.95
 #define SPIKE_PIN_EVERY 20
 
-static const char *const state_names[] = { "params", "adam_m", "adam_v" };
-
 struct tram_trainer {
 	struct tram_ctx *ctx;
 	struct tram_device *dev;	/* the first */
@@ -177,7 +175,7 @@ static int write_state_vars(struct tram_trainer *t, float *const flat[3])
 	int r = 0;
 
 	for (int i = 0; !r && i < 3; i++)
-		r = t->engine->ops->write(t->engine, state_names[i], t->model->flat, flat[i]);
+		r = t->engine->ops->write(t->engine, tram_engine_state[i], flat[i]);
 	return r;
 }
 
@@ -220,7 +218,7 @@ static int first_weights(struct tram_trainer *t)
 	else
 		tram_model_init(t->model, t->p.seed, flat);
 	if (!r)
-		r = t->engine->ops->write(t->engine, "params", t->model->flat, flat);
+		r = t->engine->ops->write(t->engine, "params", flat);
 	tram_free(t->ctx, flat);
 	return r;
 }
@@ -263,12 +261,14 @@ static int create_engine(struct tram_trainer *t, struct tram_device *const *devs
 			.weight_decay = (float)p->weight_decay, .clip = (float)p->clip,
 		},
 	};
+	uint64_t left;
 	int r = tram_engine_create(devs, n, t->model, &ep, &t->engine);
 
-	if (!r && t->eval_stream)
-		r = tram_evaluator_create(t->dev, t->model, t->engine->vars, p->batch, p->seq, false,
-					  0, &t->eval);
-	return r;
+	if (r || !t->eval_stream)
+		return r;
+	left = tram_engine_left(t->dev, p->budget, t->model->flat);
+	return tram_evaluator_create(t->dev, t->model, t->engine->vars, p->batch, p->seq, false, left,
+				     &t->eval);
 }
 
 /* The whole run's: the evaluator shares the variables. */
@@ -544,7 +544,7 @@ static int save(struct tram_trainer *t)
 
 	if (t->saved_step == t->state.step)
 		return 0;
-	r = tram_vars_pin(t->engine->vars, state_names, 3, &pin);
+	r = t->engine->ops->pin(t->engine, &pin);
 	if (!r)
 		r = tram_saver_put(t->saver, &pin, &t->state);
 	tram_pin_release(&pin);
@@ -561,7 +561,7 @@ static int pin_good(struct tram_trainer *t)
 {
 	tram_pin_release(&t->good);
 	t->good_state = t->state;
-	return tram_vars_pin(t->engine->vars, state_names, 3, &t->good);
+	return t->engine->ops->pin(t->engine, &t->good);
 }
 
 /* At a step boundary, nothing in flight. */

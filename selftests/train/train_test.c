@@ -295,6 +295,36 @@ static void a_run_goes_on_with_another_number_of_devices(void **state)
 	test_each_device(moved_device);
 }
 
+/* One device lacks room for weights and moments; of two, each holds half of the moments. */
+static void budget_device(struct tram_ctx *ctx, const char *selector)
+{
+	struct run one = { .data = data, .evaluate = true, .p = { .steps = 3, .batch = 8, .shards = 8 } };
+	struct run two = one, small = one;
+
+	run_ok(selector, &one);
+	run_ok(times(selector, 2), &two);
+	assert_string_equal(one.sha, two.sha);
+	small.p.budget = one.peak;
+	run_ok(selector, &small);
+	assert_true(small.peak <= small.p.budget);
+	small.p.budget = one.peak - 1;
+	run(selector, &small);
+	assert_int_equal(small.err, -ENOSPC);
+	/* The first device holds the most: it evaluates too. */
+	two.p.budget = two.peak * 6 / 10;
+	assert_true(two.p.budget < one.peak);
+	run_ok(times(selector, 2), &two);
+	assert_string_equal(one.sha, two.sha);
+	two.p.budget = two.peak / 4;
+	run(times(selector, 2), &two);
+	assert_int_equal(two.err, -ENOSPC);
+}
+
+static void a_budget_holds_for_every_device(void **state)
+{
+	test_each_device(budget_device);
+}
+
 static void devices_that_do_not_fit_are_refused(void **state)
 {
 	struct run r = { .data = data, .p = { .steps = 1, .batch = 8, .shards = 2 } };
@@ -506,6 +536,7 @@ int main(void)
 		cmocka_unit_test(the_number_of_devices_does_not_show_in_the_bits),
 		cmocka_unit_test(uneven_shares_do_not_show_in_the_bits),
 		cmocka_unit_test(a_run_goes_on_with_another_number_of_devices),
+		cmocka_unit_test(a_budget_holds_for_every_device),
 		cmocka_unit_test(devices_that_do_not_fit_are_refused),
 		cmocka_unit_test(a_torn_checkpoint_is_passed_over),
 		cmocka_unit_test(a_run_is_not_overwritten),
