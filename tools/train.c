@@ -282,6 +282,7 @@ static void show_stages(struct train *t)
 {
 	struct tram_stage_stats s[16];
 	size_t n = tram_trainer_stages(t->trainer, s, ARRAY_SIZE(s));
+	char rate[TOOL_TEXT];
 
 	printf("\n%-10s %10s %9s %9s %9s  %s\n", "stage", "items", "busy", "starved", "blocked",
 	       "queue");
@@ -290,6 +291,8 @@ static void show_stages(struct train *t)
 		       (unsigned long long)s[i].items, s[i].busy_s, s[i].starved_s, s[i].blocked_s);
 		if (s[i].queue_depth)
 			printf("  %.1f of %u", s[i].queue_mean, s[i].queue_depth);
+		if (s[i].bytes && s[i].busy_s > 0)
+			printf("  %s/s", tool_bytes((uint64_t)((double)s[i].bytes / s[i].busy_s), rate));
 		putchar('\n');
 	}
 	printf("limited by %s\n", tram_trainer_limit(t->trainer));

@@ -26,6 +26,8 @@ struct tram_engine {
 	struct tram_ctx *ctx;
 	const struct tram_engine_ops *ops;
 	struct tram_vars *vars;		/* of the first device, with "params", which evaluation reads */
+	/* Of the host between devices: adding gradients, gathering weights. */
+	uint64_t exchange_ns, exchange_bytes;
 	uint32_t plans;			/* counts the changes of what predict() says */
 	uint32_t ahead;			/* steps that may be begun before the first of them is ended: 1 or 2 */
 };

@@ -427,11 +427,14 @@ static int many_wait(struct tram_engine *e, uint32_t slot, float *loss, const fl
 {
 	struct many *y = of(e);
 	int r = wait_partials(y);
+	uint64_t t0;
 
 	if (r)
 		return r;
 	learn_speeds(y);
+	t0 = tram_now_ns();
 	r = reduce(y, loss);
+	e->exchange_ns += tram_now_ns() - t0;
 	if (!r)
 		r = tram_exec_submit(y->m[0].update, 0);
 	if (!r)
@@ -448,9 +451,19 @@ static int many_wait(struct tram_engine *e, uint32_t slot, float *loss, const fl
 	return r;
 }
 
+static size_t parts(const struct many *y)
+{
+	size_t n = 0;
+
+	for (size_t d = 0; d < y->n; d++)
+		n += y->m[d].n_runs;
+	return n;
+}
+
 /* What each has updated becomes everyone's parameters. */
 static int gather(struct many *y)
 {
+	uint64_t t0 = tram_now_ns();
 	int r = 0;
 
 	for (size_t d = 0; d < y->n && !r; d++)
@@ -459,6 +472,9 @@ static int gather(struct many *y)
 					   y->gathered + y->m[d].first);
 	for (size_t d = 0; d < y->n && !r; d++)
 		r = tram_vars_write(y->m[d].vars, "params", 0, y->model->flat, y->gathered);
+	y->base.exchange_ns += tram_now_ns() - t0;
+	/* Read and written: partial gradients in and one out, ranges of weights in and all of them out. */
+	y->base.exchange_bytes += (parts(y) + 2 + y->n) * y->model->flat * sizeof(float);
 	return r;
 }
 

@@ -686,15 +686,21 @@ static void own_stage(struct tram_stage_stats *s, const char *name, uint64_t ite
 
 size_t tram_trainer_stages(struct tram_trainer *t, struct tram_stage_stats *stats, size_t max)
 {
+	const struct tram_engine *e = t->engine;
 	struct tram_stage_stats all[STAGE_MAX];
-	size_t n = tram_loader_stats(t->loader, all, STAGE_MAX - 2);
+	size_t n = tram_loader_stats(t->loader, all, STAGE_MAX - 3);
 
-	n = TRAM_MIN(n, (size_t)STAGE_MAX - 2);
+	n = TRAM_MIN(n, (size_t)STAGE_MAX - 3);
 	own_stage(&all[n], "upload", t->steps_run, t->upload_ns);
 	n++;
-	own_stage(&all[n], "device", t->steps_run, t->device_ns);
+	own_stage(&all[n], "device", t->steps_run, t->device_ns - TRAM_MIN(t->device_ns, e->exchange_ns));
 	all[n].starved_s = (double)t->load_ns * 1e-9;
 	n++;
+	if (e->exchange_ns) {
+		own_stage(&all[n], "exchange", t->steps_run, e->exchange_ns);
+		all[n].bytes = e->exchange_bytes;
+		n++;
+	}
 	memcpy(stats, all, TRAM_MIN(n, max) * sizeof(*stats));
 	return n;
 }
@@ -702,20 +708,26 @@ size_t tram_trainer_stages(struct tram_trainer *t, struct tram_stage_stats *stat
 const char *tram_trainer_limit(struct tram_trainer *t)
 {
 	struct tram_stage_stats s[STAGE_MAX];
-	size_t n = tram_trainer_stages(t, s, STAGE_MAX), worst = n - 1;
-	double total = (double)TRAM_MAX(t->loop_ns, (uint64_t)1) * 1e-9;
-	double starved = s[n - 1].starved_s / total;
+	size_t n = tram_trainer_stages(t, s, STAGE_MAX), device = 0, worst;
+	double total = (double)TRAM_MAX(t->loop_ns, (uint64_t)1) * 1e-9, starved;
 
+	while (strcmp(s[device].name, "device"))
+		device++;
+	starved = s[device].starved_s / total;
+	worst = n - 1 > device && s[n - 1].busy_s > s[device].busy_s ? n - 1 : device;
 	/* The device waited: the busiest stage before it is why. */
 	if (starved > 0.05) {
 		worst = 0;
-		for (size_t i = 1; i + 1 < n; i++)
+		for (size_t i = 1; i < device; i++)
 			if (s[i].busy_s > s[worst].busy_s)
 				worst = i;
 	}
-	if (worst == n - 1)
+	if (worst == device)
 		snprintf(t->limit, sizeof(t->limit), "device: it was busy %.0f %% of the time and "
-			 "waited %.1f %% for data", 100 * s[n - 1].busy_s / total, 100 * starved);
+			 "waited %.1f %% for data", 100 * s[device].busy_s / total, 100 * starved);
+	else if (worst > device)
+		snprintf(t->limit, sizeof(t->limit), "exchange: %.0f %% of the time went into gradients and "
+			 "weights between the devices; fewer devices, or a larger --batch", 100 * s[worst].busy_s / total);
 	else
 		snprintf(t->limit, sizeof(t->limit), "%s: the device waited %.1f %% of the time "
 			 "for it", s[worst].name, 100 * starved);

@@ -103,6 +103,7 @@ struct tram_stage_stats {
 	double busy_s, starved_s, blocked_s;	/* working; waiting for input; waiting for room */
 	double queue_mean;		/* mean occupancy of its output queue */
 	uint32_t queue_depth;
+	uint64_t bytes;			/* moved by it; 0: not counted */
 };
 /* Fills up to @max stages in order; returns how many there are. */
 size_t tram_loader_stats(struct tram_loader *loader, struct tram_stage_stats *stats, size_t max);

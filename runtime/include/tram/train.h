@@ -80,7 +80,10 @@ void tram_trainer_destroy(struct tram_trainer **trainer);
 int tram_trainer_run(struct tram_trainer *trainer,
 		     int (*event)(void *arg, const struct tram_train_event *ev), void *arg);
 
-/* Stages of the data pipeline and of the step, for "what limits"; see tram_loader_stats. */
+/*
+ * Stages of the data pipeline and of the step, for "what limits"; see tram_loader_stats. With several devices "exchange" is
+ * what adds their gradients and gathers the weights.
+ */
 size_t tram_trainer_stages(struct tram_trainer *trainer, struct tram_stage_stats *stats, size_t max);
 /* The limiting stage's name and why, one line. */
 const char *tram_trainer_limit(struct tram_trainer *trainer);
