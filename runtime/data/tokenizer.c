@@ -6,6 +6,7 @@
 #include "data/data.h"
 
 #include "base/hash.h"
+#include "format/gguf_model.h"
 
 /* --- making ------------------------------------------------------------------------ */
 
@@ -84,8 +85,7 @@ int tram_tokenizer_open(struct tram_ctx *ctx, const char *spec, struct tram_toke
 	int r;
 
 	*tok = NULL;
-	r = strcmp(spec, "bytes") ? tram_tokjson_read(ctx, spec, &tj) :
-	    tram_tokjson_build(ctx, NULL, 0, &tj);
+	r = tram_tokjson_open(ctx, spec, &tj);
 	return r ? r : tram_tokenizer_from(ctx, spec, &tj, tok);
 }
 

@@ -9,6 +9,7 @@
 #define TRAM_FORMAT_DESCRIBE_H
 
 #include "base/sbuf.h"
+#include "format/gguf.h"
 #include "format/hfconfig.h"
 #include "format/npy.h"
 #include "format/safetensors.h"
@@ -17,6 +18,9 @@
 
 int tram_safetensors_describe(struct tram_ctx *ctx, const struct tram_safetensors *st, bool json,
 			      struct tram_sbuf *sb);
+/* Also -ENOTSUP: a model of a known architecture with something that is not read. */
+int tram_gguf_describe(struct tram_ctx *ctx, const struct tram_gguf *g, bool json,
+		       struct tram_sbuf *sb);
 int tram_npy_describe(struct tram_ctx *ctx, const struct tram_npy *npy, bool json,
 		      struct tram_sbuf *sb);
 /* @max: the highest token, for the caller's own checks. */

@@ -14,7 +14,7 @@
 #include "base/vec.h"
 #include "format/describe.h"
 
-enum kind { UNKNOWN, SAFETENSORS, NPY, SHARD, CONFIG, TOKENIZER };
+enum kind { UNKNOWN, GGUF, SAFETENSORS, NPY, SHARD, CONFIG, TOKENIZER };
 
 struct weights { struct tram_safetensors *st; bool model; };
 
@@ -75,7 +75,7 @@ static int kind_of(struct tram_ctx *ctx, const struct tram_source *src, enum kin
 	int32_t magic;
 	int r;
 
-	*kind = ends_with(name, ".safetensors") ? SAFETENSORS : ends_with(name, ".npy") ? NPY :
+	*kind = tram_gguf_is(name) ? GGUF : ends_with(name, ".safetensors") ? SAFETENSORS : ends_with(name, ".npy") ? NPY :
 		!strcmp(name, "config.json") ? CONFIG :
 		!strcmp(name, "tokenizer.json") ? TOKENIZER : UNKNOWN;
 	if (*kind != UNKNOWN)
@@ -86,6 +86,8 @@ static int kind_of(struct tram_ctx *ctx, const struct tram_source *src, enum kin
 	memcpy(&magic, head, sizeof(magic));
 	if (magic == 20240520 || magic == 20240801)
 		*kind = SHARD;
+	else if (!memcmp(head, "GGUF", 4))
+		*kind = GGUF;
 	else if (!memcmp(head, "\x93NUMPY", 6))
 		*kind = NPY;
 	else if (head[8] == '{' && !head[7])
@@ -111,6 +113,19 @@ static int inspect_safetensors(struct inspection *in, const char *path)
 		return r;
 	}
 	return tram_safetensors_describe(in->ctx, w.st, in->json, &in->out);
+}
+
+static int inspect_gguf(struct inspection *in, const char *path)
+{
+	struct tram_gguf *g;
+	int r;
+
+	r = tram_gguf_open(in->ctx, path, &g);
+	if (r)
+		return r;
+	r = tram_gguf_describe(in->ctx, g, in->json, &in->out);
+	tram_gguf_close(in->ctx, &g);
+	return r;
 }
 
 static int inspect_npy(struct inspection *in, const char *path)
@@ -189,6 +204,7 @@ static int inspect_file(struct inspection *in, const char *path, bool optional)
 	if (r)
 		return r;
 	switch (kind) {
+	case GGUF: return inspect_gguf(in, path);
 	case SAFETENSORS: return inspect_safetensors(in, path);
 	case NPY: return inspect_npy(in, path);
 	case SHARD: return inspect_shard(in, path);
@@ -198,7 +214,7 @@ static int inspect_file(struct inspection *in, const char *path, bool optional)
 	}
 	if (!optional)
 		return tram_fail(in->ctx, -EINVAL,
-				 "%s: kind: unknown; safetensors, npy, token shards, config.json and tokenizer.json are known",
+				 "%s: kind: unknown; GGUF, safetensors, npy, token shards, config.json and tokenizer.json are known",
 				 path);
 	name = tram_strdup(in->ctx, base_name(path));
 	if (!name)
@@ -323,7 +339,7 @@ static int describe_folder(struct inspection *in, const char *path)
 /* Only entries whose names promise a known kind; of these, strangers are noted. */
 static bool worth_opening(const char *name)
 {
-	return ends_with(name, ".safetensors") || ends_with(name, ".npy") ||
+	return tram_gguf_is(name) || ends_with(name, ".safetensors") || ends_with(name, ".npy") ||
 	       ends_with(name, ".bin") || !strcmp(name, "config.json") ||
 	       !strcmp(name, "tokenizer.json");
 }
@@ -380,7 +396,7 @@ static int inspect_folder(struct inspection *in, const char *path)
 		r = inspect_file(in, names.v[i], true);
 	if (!r && names.n == in->others.n)
 		r = tram_fail(in->ctx, -EINVAL,
-			      "%s: holds no config.json, tokenizer.json, *.safetensors, *.npy or token shard (*.bin)",
+			      "%s: holds no config.json, tokenizer.json, *.gguf, *.safetensors, *.npy or token shard (*.bin)",
 			      path);
 	free_names(in->ctx, &names);
 	r = r ? r : check_folder(in, path);

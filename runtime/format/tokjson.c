@@ -546,8 +546,7 @@ void tram_tokjson_free(struct tram_ctx *ctx, struct tram_tokjson *tj)
 
 /* Writing */
 
-/* The key of a token, without quotes. */
-static void add_key(struct tram_sbuf *sb, const struct tram_tok *t)
+void tram_tokjson_key(struct tram_sbuf *sb, const struct tram_tok *t)
 {
 	uint32_t i, cp;
 
@@ -569,10 +568,10 @@ static void json_key(struct tram_sbuf *sb, struct tram_sbuf *tmp, const struct t
 		     const struct tram_tok *b)
 {
 	tram_sbuf_reset(tmp);
-	add_key(tmp, a);
+	tram_tokjson_key(tmp, a);
 	if (b) {
 		tram_sbuf_addc(tmp, ' ');
-		add_key(tmp, b);
+		tram_tokjson_key(tmp, b);
 	}
 	if (tmp->err)
 		sb->err = tmp->err;

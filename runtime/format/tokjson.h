@@ -68,6 +68,10 @@ int64_t tram_tokjson_find(const struct tram_tokjson *tj, const char *bytes, size
  */
 int tram_tokjson_write(struct tram_ctx *ctx, const char *path, const struct tram_tokjson *tj);
 
+/* A token as model.vocab spells it, in the byte-level alphabet. */
+struct tram_sbuf;
+void tram_tokjson_key(struct tram_sbuf *sb, const struct tram_tok *t);
+
 /*
  * The byte-level alphabet (GPT-2): the code point that stands for byte @b,
  * and back (-1 when @cp stands for none).

@@ -20,7 +20,7 @@ extern "C" {
 
 struct tram_tokenizer;
 
-/* @spec: "bytes" (id = byte, vocabulary 256) or the path of a Hugging Face tokenizer.json (byte-level BPE). */
+/* @spec: "bytes" (id = byte, vocabulary 256) the path of a Hugging Face tokenizer.json (byte-level BPE), or of a GGUF with such a tokenizer. */
 int tram_tokenizer_open(struct tram_ctx *ctx, const char *spec, struct tram_tokenizer **tok);
 /* Trains a byte-level BPE vocabulary of @vocab entries (257 .. 65536) on the text at @paths. */
 int tram_tokenizer_train(struct tram_ctx *ctx, uint32_t vocab, const char *const *paths,
