@@ -93,8 +93,8 @@ static int run(int argc, char **argv)
 {
 	struct eval e = { 0 };
 	const struct tool_option opts[] = {
-		{ "model", TOOL_STRING, &e.model, "DIR", "model folder, or --out of a training run",
-		  NULL, true },
+		{ "model", TOOL_STRING, &e.model, "DIR|FILE.gguf",
+		  "model folder, --out of a training run, or GGUF", NULL, true },
 		{ "data", TOOL_STRING, &e.data, "PATH", "text or token shards, file or folder", NULL,
 		  true },
 		{ "tokenizer", TOOL_STRING, &e.tokenizer, "bytes|FILE",
@@ -124,13 +124,13 @@ static int run(int argc, char **argv)
 	tram_tokenizer_close(&e.tok);
 	tram_device_close(&e.dev);
 	tram_model_close(&e.m);
-	tool_model_files_free(e.ctx, &e.files);
+	tool_model_files_free(&e.files);
 	tram_ctx_destroy(&e.ctx);
 	return r;
 }
 
 const struct tool_verb tool_eval = {
-	"eval", "eval --model DIR --data PATH [OPTION...]", "Measure a model's loss on data",
+	"eval", "eval --model DIR|FILE.gguf --data PATH [OPTION...]", "Measure a model's loss on data",
 	"The stream is walked in windows of T tokens from its start; targets are shifted by one.\n",
 	run,
 };

@@ -208,8 +208,8 @@ static int run(int argc, char **argv)
 {
 	struct generate g = { .tokens = 100, .temperature = 1 };
 	const struct tool_option opts[] = {
-		{ "model", TOOL_STRING, &g.model, "DIR", "model folder, or --out of a training run",
-		  NULL, true },
+		{ "model", TOOL_STRING, &g.model, "DIR|FILE.gguf",
+		  "model folder, --out of a training run, or GGUF", NULL, true },
 		{ "prompt", TOOL_STRING, &g.prompt, "TEXT", "text to go on from", NULL, false },
 		{ "prompt-tokens", TOOL_STRING, &g.prompt_tokens, "1,2,3", "the same as token ids",
 		  NULL, false },
@@ -246,12 +246,12 @@ static int run(int argc, char **argv)
 	tram_tokenizer_close(&g.tok);
 	tram_device_close(&g.dev);
 	tram_model_close(&g.m);
-	tool_model_files_free(g.ctx, &g.files);
+	tool_model_files_free(&g.files);
 	tram_ctx_destroy(&g.ctx);
 	return r;
 }
 
 const struct tool_verb tool_generate = {
-	"generate", "generate --model DIR (--prompt TEXT | --prompt-tokens 1,2,3) [OPTION...]",
+	"generate", "generate --model DIR|FILE.gguf (--prompt TEXT | --prompt-tokens 1,2,3) [OPTION...]",
 	"Generate text from a model", NULL, run,
 };

@@ -99,14 +99,14 @@ int tool_plot_svg(const char *path, const char *title, const char *x_name, const
 
 /* resolve.c: what --model and --tokenizer mean, the same for all verbs. */
 struct tool_model_files {
-	char *dir;		/* folder with config.json, or NULL for a preset */
-	char *weights;		/* model.safetensors, or NULL */
-	char *tokenizer;	/* tokenizer.json, or NULL */
+	char *dir;		/* folder with config.json, a GGUF file, or NULL for a preset */
+	char *weights;		/* model.safetensors, the GGUF file, or NULL */
+	char *tokenizer;	/* tokenizer.json, the GGUF file, or NULL */
 };
 int tool_find_model(struct tram_ctx *ctx, const char *spec, struct tool_model_files *f);
-void tool_model_files_free(struct tram_ctx *ctx, struct tool_model_files *f);
+void tool_model_files_free(struct tool_model_files *f);
 
 extern const struct tool_verb tool_devices, tool_tokenize, tool_train, tool_eval, tool_inspect,
-	tool_generate;
+	tool_generate, tool_export;
 
 #endif

@@ -450,7 +450,7 @@ static void finish(struct train *t)
 	tram_stream_close(&t->stream);
 	tram_model_close(&t->m);
 	tram_tokenizer_close(&t->tok);
-	tool_model_files_free(t->ctx, &t->files);
+	tool_model_files_free(&t->files);
 	tram_ctx_destroy(&t->ctx);
 	if (t->metrics)
 		fclose(t->metrics);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "format/gguf.h"
 #include "format/safetensors.h"
 
 static const struct tram_preset presets[];
@@ -33,9 +34,12 @@ static void preset_config(const struct tram_preset *p, uint32_t vocab, uint32_t 
 
 static int folder_config(struct tram_ctx *ctx, const char *dir, struct tram_gpt2_config *cfg)
 {
-	char *path = tram_asprintf(ctx, "%s/config.json", dir);
+	char *path;
 	int r;
 
+	if (tram_gguf_is(dir))
+		return tram_model_gguf_config(ctx, dir, cfg);
+	path = tram_asprintf(ctx, "%s/config.json", dir);
 	if (!path)
 		return -ENOMEM;
 	r = tram_gpt2_config_read(ctx, path, cfg);
@@ -64,7 +68,7 @@ static int read_config(struct tram_ctx *ctx, const char *spec, uint32_t vocab, u
 	r = folder_config(ctx, spec, cfg);
 	if (r == -ENOENT && !strchr(spec, '/'))
 		return tram_fail(ctx, r, "model %s: neither a preset (nano, micro, mini, small, "
-				 "gpt2) nor a folder with config.json", spec);
+				 "gpt2) nor a folder with config.json nor a GGUF file", spec);
 	if (r)
 		return r;
 	if (vocab > cfg->vocab_size)
@@ -295,7 +299,8 @@ int tram_model_load_prefixed(const struct tram_model *m, const char *path, const
 
 int tram_model_load(const struct tram_model *m, const char *path, float *flat)
 {
-	return tram_model_load_prefixed(m, path, "", flat);
+	return tram_gguf_is(path) ? tram_model_gguf_load(m, path, flat) :
+				    tram_model_load_prefixed(m, path, "", flat);
 }
 
 int tram_model_save_prefixed(const struct tram_model *m, const char *path, size_t n,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A model as train/ and infer/ see it: its configuration and the layout of
- * its tensors in the flat variable "params". model.c holds layout and weights;
- * gpt2.c lists the tensors of that family and builds its graphs.
+ * its tensors in the flat variable "params". model.c holds layout and weights,
+ * gguf.c has them in and out of GGUF, gpt2.c lists the tensors of that family
+ * and builds its graphs.
  *
  * The layout puts tensors of two and more dimensions (which decay) first, then
  * the others, each at a multiple of TRAM_MODEL_ALIGN elements; the gaps are
@@ -73,5 +74,9 @@ int tram_model_save_prefixed(const struct tram_model *m, const char *path, size_
 			     const char *const *prefix, const float *const *flat);
 int tram_model_load_prefixed(const struct tram_model *m, const char *path, const char *prefix,
 			     float *flat);
+
+/* gguf.c: as a folder's config.json; as tram_model_load(). */
+int tram_model_gguf_config(struct tram_ctx *ctx, const char *path, struct tram_gpt2_config *cfg);
+int tram_model_gguf_load(const struct tram_model *m, const char *path, float *flat);
 
 #endif

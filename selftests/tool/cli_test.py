@@ -23,7 +23,7 @@ import time
 TRAM, MAN = sys.argv[1:3]
 SOAK = '--soak' in sys.argv
 work = tempfile.mkdtemp(prefix='tram-cli-')
-VERBS = ['train', 'eval', 'generate', 'tokenize', 'devices', 'inspect']
+VERBS = ['train', 'eval', 'generate', 'export', 'tokenize', 'devices', 'inspect']
 
 
 CLAIMS = []
@@ -250,6 +250,86 @@ def inspect_checks_what_training_wrote():
         f.write(open(step + '/model.safetensors', 'rb').read()[:-5])
     _, err = tram('inspect', path('torn.safetensors'), rc=1)
     assert 'torn.safetensors' in err and err.count('\n') == 1
+
+
+def exported():
+    """The run's model as a GGUF, made once."""
+    if not os.path.exists(path('exported.gguf')):
+        tram('export', '--model', trained(), '--to', 'gguf', '--out', path('exported.gguf'))
+    return path('exported.gguf')
+
+
+def greedy_ids(model):
+    return [e['id'] for e in events(tram('generate', '--model', model, '--prompt', 'the ', '--tokens', 40,
+                                         '--temperature', 0, '--device', 'cpu0', '--json')[0], 'token')]
+
+
+@claim
+def a_gguf_is_the_model_itself():
+    """Weights, configuration and tokenizer: loss, text and the weights written again are the same to the bit."""
+    gguf = exported()
+    args = ['--data', text_file(), '--limit', 5, '--device', 'cpu0', '--json']
+    losses = [events(tram('eval', '--model', m, *args)[0])[0]['loss'] for m in (trained(), gguf)]
+    assert losses[0] == losses[1], losses
+    assert greedy_ids(gguf) == greedy_ids(trained())
+    os.makedirs(path('back'))
+    out, _ = tram('export', '--model', gguf, '--to', 'safetensors', '--out', path('back/model.safetensors'), '--json')
+    assert events(out, 'done')[0]['tokenizer'] is True
+    assert safetensors(path('back/model.safetensors')) == safetensors(checkpoint(trained()) + '/model.safetensors')
+    was, got = (json.load(open(d + '/config.json')) for d in (checkpoint(trained()), path('back')))
+    # A GGUF has no place for the rates of dropout.
+    assert {k: v for k, v in was.items() if 'pdrop' not in k} == {k: v for k, v in got.items() if 'pdrop' not in k}
+    assert greedy_ids(path('back')) == greedy_ids(trained())
+
+
+@claim
+def a_trained_vocabulary_goes_through_gguf():
+    tram('tokenize', '--tokenizer', 'train:320', '--input', text_file(), '--out', path('vocab'))
+    tram('train', '--model', 'nano', '--data', path('vocab'), '--out', path('vocab-run'), '--steps', 3, '--batch', 4,
+         '--seq', 32, '--device', 'cpu0')
+    tram('export', '--model', path('vocab-run'), '--to', 'gguf', '--out', path('vocab.gguf'))
+    for m in (path('vocab-run'), path('vocab.gguf')):
+        tram('eval', '--model', m, '--data', text_file(), '--limit', 3, '--device', 'cpu0', '--logits', m + '.npy')
+    assert open(path('vocab-run.npy'), 'rb').read() == open(path('vocab.gguf.npy'), 'rb').read()
+
+
+@claim
+def training_goes_on_from_a_gguf():
+    out, _ = tram('train', '--model', exported(), '--data', text_file(), '--out', path('from-gguf'), '--steps', 2,
+                  '--batch', 4, '--seq', 32, '--device', 'cpu0', '--order', 'sequential', '--dropout', 0, '--json')
+    same, _ = tram('train', '--model', checkpoint(trained()), '--data', text_file(), '--out', path('from-folder'),
+                   '--steps', 2, '--batch', 4, '--seq', 32, '--device', 'cpu0', '--order', 'sequential', '--dropout', 0,
+                   '--json')
+    assert events(out, 'done')[0]['weights_sha256'] == events(same, 'done')[0]['weights_sha256']
+
+
+@claim
+def export_replaces_no_other_model():
+    os.makedirs(path('taken'))
+    open(path('taken/config.json'), 'w').write('{}')
+    refuses(['export', '--model', trained(), '--to', 'safetensors', '--out', path('taken/model.safetensors')],
+            'taken/config.json', 'another folder')
+    assert os.listdir(path('taken')) == ['config.json']
+    refuses(['export', '--model', 'nano', '--to', 'gguf', '--out', path('x.gguf')], 'trained weights')
+    refuses(['export', '--model', trained(), '--to', 'gguf', '--out', '/nonexistent/x.gguf'], '/nonexistent/x.gguf')
+    refuses(['export', '--model', trained(), '--to', 'onnx', '--out', 'x'], 'gguf|safetensors', rc=2)
+
+
+@claim
+def a_broken_gguf_is_named():
+    whole = open(exported(), 'rb').read()
+    for name, data, word in (('torn', whole[:-100], 'tensor'), ('short', whole[:5000], 'bytes needed'),
+                             ('magic', b'GGML' + whole[4:], 'magic'), ('old', whole[:4] + b'\1' + whole[5:], 'version')):
+        p = path(name + '.gguf')
+        open(p, 'wb').write(data)
+        for args in (['inspect', p], ['generate', '--model', p, '--prompt', 'x', '--device', 'cpu0'],
+                     ['eval', '--model', p, '--data', text_file()], ['export', '--model', p, '--to', 'gguf', '--out', p + '2']):
+            refuses(args, p, word)
+    out, _ = tram('inspect', exported())
+    assert 'a whole model with a tokenizer, ids below 256' in out
+    shown = json.loads(tram('inspect', exported(), '--json')[0])
+    assert shown['kind'] == 'gguf' and shown['metadata']['gpt2.block_count'] == 2
+    assert [1] == [1 for t in shown['tensors'] if t['name'] == 'blk.1.ffn_up.weight' and t['shape'] == [256, 64]]
 
 
 @claim

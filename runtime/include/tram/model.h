@@ -29,8 +29,9 @@ struct tram_model_info {
 };
 
 /*
- * @spec: a preset ("nano", "micro", "mini", "small", "gpt2"; tram_model_presets lists them) or a folder with config.json. @vocab and @seq
- * size a preset (0: the preset's own); a folder's must hold at least that.
+ * @spec: a preset ("nano", "micro", "mini", "small", "gpt2"; tram_model_presets lists them), a folder with config.json, or a GGUF file
+ * (FILE.gguf; architecture gpt2). @vocab and @seq size a preset (0: the preset's own); a folder's or file's must hold
+ * at least that.
  */
 int tram_model_open(struct tram_ctx *ctx, const char *spec, uint32_t vocab, uint32_t seq,
 		    struct tram_model **model);
@@ -56,10 +57,18 @@ bool tram_model_tensor(const struct tram_model *model, uint32_t i, struct tram_t
 
 /* GPT-2's initialisation: normal(0, 0.02), residual projections over sqrt(2 layers); from @seed alone. */
 void tram_model_init(const struct tram_model *model, uint64_t seed, float *flat);
-/* From safetensors (F32, F16, BF16, F64), names with or without "transformer."; all must be there and fit. */
+/*
+ * From safetensors (F32, F16, BF16, F64), names with or without "transformer.", or from GGUF (FILE.gguf; F32, F16, BF16,
+ * Q8_0); all must be there and fit. -ENOTSUP for other types of tensors.
+ */
 int tram_model_load(const struct tram_model *model, const char *path, float *flat);
 /* F32 safetensors, durable. */
 int tram_model_save(const struct tram_model *model, const float *flat, const char *path);
+/*
+ * F32 GGUF under llama.cpp's names, durable. @tokenizer: "bytes", a tokenizer.json or a GGUF that has one; NULL: none.
+ * -ENOTSUP for what a GGUF of the family cannot say (another activation than gelu_new, an unknown way to split text).
+ */
+int tram_model_save_gguf(const struct tram_model *model, const float *flat, const char *tokenizer, const char *path);
 /* config.json beside it. */
 int tram_model_save_config(const struct tram_model *model, const char *path);
 /* SHA-256 over the f32 bytes of the tensors sorted by name, as 64 hex digits and NUL; -ENOMEM. */
