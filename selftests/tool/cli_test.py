@@ -3,8 +3,6 @@
 """The tool as people and scripts meet it: every claim is a function below.
 
 usage: cli_test.py TRAM MAN_DIR [--soak] [NAME...]
-
-Prints a line a claim in cmocka's manner, which scripts/run_tests.py counts.
 """
 import ctypes
 import hashlib
@@ -17,42 +15,12 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 
-TRAM, MAN = sys.argv[1:3]
+from claims import Skip, TRAM, claim, events, main, path, refuses, tram
+
+MAN = sys.argv[2]
 SOAK = '--soak' in sys.argv
-work = tempfile.mkdtemp(prefix='tram-cli-')
 VERBS = ['train', 'eval', 'generate', 'export', 'tokenize', 'devices', 'inspect']
-
-
-CLAIMS = []
-
-
-def claim(f):
-    CLAIMS.append(f)
-    return f
-
-
-class Skip(Exception):
-    pass
-
-
-def tram(*args, rc=0, env=None, timeout=300):
-    """stdout, stderr; fails unless the exit status is @rc."""
-    got = subprocess.run([TRAM, *map(str, args)], capture_output=True, text=True, timeout=timeout,
-                         env=dict(os.environ, XDG_CACHE_HOME=work + '/cache', **(env or {})))
-    assert got.returncode == rc, f'{args}: exit {got.returncode}, not {rc}: {got.stderr}'
-    return got.stdout, got.stderr
-
-
-def events(out, kind=None):
-    lines = [json.loads(line) for line in out.splitlines()]
-    return [e for e in lines if kind is None or e['event'] == kind]
-
-
-def path(name):
-    return os.path.join(work, name)
 
 
 def text_file(name='text.txt', n=40000):
@@ -386,14 +354,6 @@ def an_interrupt_saves_and_resumes():
 
 # --- what can go wrong ------------------------------------------------------------------------
 
-def refuses(args, *words, rc=1, env=None):
-    _, err = tram(*args, rc=rc, env=env)
-    lines = [x for x in err.splitlines() if x.startswith('tram ') and not x.startswith('tram: ')]
-    assert len(lines) == 1, err
-    for word in words:
-        assert word in lines[0], f'{lines[0]!r} does not say {word!r}'
-
-
 @claim
 def missing_and_empty_data_are_named():
     refuses(train_args(path('x1'))[:4] + ['/nonexistent/data'] + train_args(path('x1'))[5:], '/nonexistent/data')
@@ -476,26 +436,5 @@ def a_folder_that_cannot_be_written_is_named():
     refuses(train_args(target + '/run'), 'not-a-folder')
 
 
-def main():
-    names = [a for a in sys.argv[3:] if not a.startswith('--')]
-    failed = 0
-    for c in CLAIMS:
-        if names and c.__name__ not in names:
-            continue
-        print(f'[ RUN      ] {c.__name__}', flush=True)
-        began = time.monotonic()
-        try:
-            c()
-            print(f'[       OK ] {c.__name__}', flush=True)
-        except Skip as why:
-            print(f'skip: {why}\n[  SKIPPED ] {c.__name__}', flush=True)
-        except (AssertionError, subprocess.TimeoutExpired, OSError, ValueError, KeyError) as why:
-            failed += 1
-            print(f'{type(why).__name__}: {why}\n[  FAILED  ] {c.__name__}', flush=True)
-        print(f'# {time.monotonic() - began:.1f} s', flush=True)
-    subprocess.run(['rm', '-rf', work], check=False)
-    return bool(failed)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(sys.argv[3:]))
