@@ -10,32 +10,103 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "format/test_gguf.h"
+
 struct seed { const char *target, *name; size_t n; const char *bytes; };
 static const struct seed seeds[14];
 
-int main(int argc, char **argv)
+/* A key of every type; tensors that are read and one that is not. */
+static void make_values(struct bytes *b)
+{
+	put_(b, "\0\3\7\x28", 4);
+	put_key(b, "u8", TRAM_GGUF_U8), put_u8(b, 1);
+	put_key(b, "i64", TRAM_GGUF_I64), put_u64(b, (uint64_t)-2);
+	put_key(b, "f32", TRAM_GGUF_F32), put_f32(b, 0.5f);
+	put_key(b, "bool", TRAM_GGUF_BOOL), put_u8(b, 1);
+	put_key(b, "str", TRAM_GGUF_STR), put_str(b, "text");
+	put_key(b, "nested", TRAM_GGUF_ARR), put_u32(b, TRAM_GGUF_ARR), put_u64(b, 2);
+	put_u32(b, TRAM_GGUF_STR), put_u64(b, 1), put_str(b, "x");
+	put_u32(b, TRAM_GGUF_BOOL), put_u64(b, 2), put_u8(b, 0), put_u8(b, 1);
+	put_key(b, "general.alignment", TRAM_GGUF_U32), put_u32(b, 32);
+	put_tensor(b, "a", 2, 3, TRAM_GGUF_T_F32, 0);
+	put_tensor(b, "b", 32, 2, TRAM_GGUF_T_Q8_0, 32);
+	put_tensor(b, "c", 256, 0, 12, 128);
+}
+
+/* Keys of a GPT-2 with its tokenizer, and the table that gives the vocabulary. */
+static void make_model(struct bytes *b)
+{
+	static const char *const counts[] = { "context_length", "embedding_length", "block_count",
+					      "attention.head_count", "feed_forward_length" };
+	char key[64];
+
+	put_(b, "\0\1\x0c\4", 4);
+	put_key(b, "general.architecture", TRAM_GGUF_STR), put_str(b, "gpt2");
+	for (int i = 0; i < 5; i++) {
+		snprintf(key, sizeof(key), "gpt2.%s", counts[i]);
+		put_key(b, key, TRAM_GGUF_U32), put_u32(b, 1);
+	}
+	put_key(b, "gpt2.attention.layer_norm_epsilon", TRAM_GGUF_F32), put_f32(b, 1e-5f);
+	put_key(b, "tokenizer.ggml.model", TRAM_GGUF_STR), put_str(b, "gpt2");
+	put_key(b, "tokenizer.ggml.pre", TRAM_GGUF_STR), put_str(b, "gpt-2");
+	put_key(b, "tokenizer.ggml.tokens", TRAM_GGUF_ARR), put_u32(b, TRAM_GGUF_STR), put_u64(b, 4);
+	put_str(b, "a"), put_str(b, "b"), put_str(b, "ab"), put_str(b, "<e>");
+	put_key(b, "tokenizer.ggml.token_type", TRAM_GGUF_ARR), put_u32(b, TRAM_GGUF_I32), put_u64(b, 4);
+	put_u32(b, 1), put_u32(b, 1), put_u32(b, 1), put_u32(b, 3);
+	put_key(b, "tokenizer.ggml.merges", TRAM_GGUF_ARR), put_u32(b, TRAM_GGUF_STR), put_u64(b, 1);
+	put_str(b, "a b");
+	put_tensor(b, "token_embd.weight", 1, 4, TRAM_GGUF_T_F32, 0);
+}
+
+static void make_whole(struct bytes *b)
+{
+	put_u8(b, 1);
+	put_head(b, 1, 0);
+	put_tensor(b, "t", 4, 0, TRAM_GGUF_T_F16, 0);
+	while ((b->n - 1) % 32)
+		put_u8(b, 0);
+	put_u64(b, 0x3c003c003c003c00);
+}
+
+static const struct { const char *target, *name; void (*make)(struct bytes *b); } made[] = {
+	{ "fuzz_gguf", "values", make_values }, { "fuzz_gguf", "model", make_model },
+	{ "fuzz_gguf", "whole", make_whole },
+};
+
+static int store(const char *folder, const char *target, const char *name, const void *v, size_t n)
 {
 	char path[4096];
-	size_t i;
 	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, target);
+	mkdir(path, 0777);
+	snprintf(path, sizeof(path), "%s/%s/seed-%s", folder, target, name);
+	f = fopen(path, "wb");
+	if (f && fwrite(v, 1, n, f) == n && !fclose(f))
+		return 0;
+	perror(path);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct bytes b;
+	int failed = 0;
+	size_t i;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: seed_corpus FOLDER\n");
 		return 2;
 	}
 	mkdir(argv[1], 0777);
-	for (i = 0; seeds[i].target; i++) {
-		snprintf(path, sizeof(path), "%s/%s", argv[1], seeds[i].target);
-		mkdir(path, 0777);
-		snprintf(path, sizeof(path), "%s/%s/seed-%s", argv[1], seeds[i].target,
-			 seeds[i].name);
-		f = fopen(path, "wb");
-		if (!f || fwrite(seeds[i].bytes, 1, seeds[i].n, f) != seeds[i].n || fclose(f)) {
-			perror(path);
-			return 1;
-		}
+	for (i = 0; !failed && seeds[i].target; i++)
+		failed = store(argv[1], seeds[i].target, seeds[i].name, seeds[i].bytes, seeds[i].n);
+	for (i = 0; !failed && i < sizeof(made) / sizeof(made[0]); i++) {
+		memset(&b, 0, sizeof(b));
+		made[i].make(&b);
+		failed = store(argv[1], made[i].target, made[i].name, b.v, b.n);
 	}
-	return 0;
+	return failed;
 }
 
 #define SEED(target, name, bytes) { "fuzz_" target, name, sizeof(bytes) - 1, bytes }

@@ -112,10 +112,10 @@ static int take_str(struct cursor *c, const char *what, uint64_t max, const char
 	*s = NULL;
 	if (r || !c->mem)
 		return r;
-	p = c->mem + c->at - *n;
-	memmove(p - 1, p, *n);
-	p[*n - 1] = '\0';
-	*s = (const char *)p - 1;
+	p = c->mem + c->at - *n - 1;
+	memmove(p, p + 1, *n);
+	p[*n] = '\0';
+	*s = (const char *)p;
 	return 0;
 }
 

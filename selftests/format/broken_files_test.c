@@ -111,6 +111,44 @@ static void a_truncated_safetensors_file_is_refused(void **state)
 	truncate_everywhere("m.safetensors", st, sizeof(st) - 1);
 }
 
+/* A key and a tensor of eight numbers, which begin at the next multiple of 32. */
+static size_t gguf(unsigned char file[160])
+{
+	static const char head[] = "GGUF\3\0\0\0\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0"
+		"\3\0\0\0\0\0\0\0key\4\0\0\0\7\0\0\0"
+		"\1\0\0\0\0\0\0\0t\1\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+	memset(file, 0, 160);
+	memcpy(file, head, sizeof(head) - 1);
+	return (sizeof(head) - 1 + 31) / 32 * 32 + 32;
+}
+
+static void a_truncated_gguf_is_refused(void **state)
+{
+	unsigned char file[160];
+	size_t n = gguf(file);
+
+	truncate_everywhere("m.gguf", file, n);
+	truncate_everywhere("known by its bytes", file, n);
+}
+
+static void gguf_counts_that_lie_cost_no_memory(void **state)
+{
+	/* Where the counts of tensors and keys stand, lengths of names, type, offset. */
+	static const size_t places[] = { 8, 16, 24, 43, 56, 68 };
+	static const uint64_t lies[] = { 1u << 20, 1ull << 40, INT64_MAX, UINT64_MAX };
+	unsigned char file[160];
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {
+			size_t n = gguf(file);
+
+			memcpy(file + places[i], &lies[k], 8);
+			assert_int_equal(inspect("m.gguf", file, n), -EINVAL);
+			assert_true(largest < 4096);
+		}
+}
+
 static void a_truncated_npy_file_is_refused(void **state)
 {
 	static const char npy[] = "\x93NUMPY\1\0\x3a\0{'descr': '<i4', 'fortran_order': False, "
@@ -173,6 +211,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_truncated_safetensors_file_is_refused),
+		cmocka_unit_test(a_truncated_gguf_is_refused),
+		cmocka_unit_test(gguf_counts_that_lie_cost_no_memory),
 		cmocka_unit_test(a_truncated_npy_file_is_refused),
 		cmocka_unit_test(a_truncated_shard_is_refused),
 		cmocka_unit_test(a_truncated_config_is_refused),
