@@ -37,5 +37,5 @@ static int run(int argc, char **argv)
 
 const struct tool_verb tool_inspect = {
 	"inspect", "inspect PATH [--json]", "Check a file whole and describe it",
-	"PATH: a GGUF, safetensors, token (.bin), npy or tokenizer.json file, or a model folder.\n", run,
+	"PATH: a GGUF, safetensors, token (.bin), npy, IDX or tokenizer.json file, or a model folder.\n", run,
 };

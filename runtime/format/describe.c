@@ -202,6 +202,50 @@ int tram_npy_describe(struct tram_ctx *ctx, const struct tram_npy *npy, bool jso
 	return sb->err;
 }
 
+int tram_idx_describe(struct tram_ctx *ctx, struct tram_idx *idx, bool json, struct tram_sbuf *sb)
+{
+	uint64_t mask = idx->dtype == TRAM_IDX_F32 ? F32_EXP : idx->dtype == TRAM_IDX_F64 ? F64_EXP : 0;
+	unsigned int w = tram_idx_dtype_bytes(idx->dtype), d;
+	const char *name = idx->src->name;
+	uint64_t shape[TRAM_IDX_MAX_DIMS], done, bad = 0;
+	size_t k;
+	char *buf;
+	int r = 0;
+
+	buf = tram_alloc(ctx, CHUNK);
+	if (!buf)
+		return tram_fail_in(ctx, -ENOMEM, "%s", name);
+	for (done = 0; !r && done < idx->n; done += k) {
+		k = (size_t)TRAM_MIN(idx->n - done, (uint64_t)CHUNK / w);
+		r = tram_idx_read(ctx, idx, done, buf, k);
+		if (!r && mask)
+			bad += count_nonfinite(buf, k * w, w, mask);
+	}
+	tram_free(ctx, buf);
+	r = r ? r : tram_idx_verify(ctx, idx);
+	if (r)
+		return r;
+	for (d = 0; d < idx->ndim; d++)
+		shape[d] = idx->shape[d];
+	if (json) {
+		tram_describe_head(sb, "idx", name);
+		tram_sbuf_addf(sb, ",\"dtype\":\"%s\",\"compressed\":%s,\"shape\":",
+			       tram_idx_dtype_name(idx->dtype), idx->gz ? "true" : "false");
+		tram_describe_shape(sb, idx->ndim, shape, true);
+		tram_sbuf_addf(sb, ",\"elements\":%llu,\"nonfinite\":%llu}\n",
+			       (unsigned long long)idx->n, (unsigned long long)bad);
+	} else {
+		tram_sbuf_addf(sb, "%s: IDX%s, %s ", name, idx->gz ? " (compressed)" : "",
+			       tram_idx_dtype_name(idx->dtype));
+		tram_describe_shape(sb, idx->ndim, shape, false);
+		tram_sbuf_addf(sb, ", %llu elements", (unsigned long long)idx->n);
+		if (bad)
+			tram_sbuf_addf(sb, ", %llu are not finite", (unsigned long long)bad);
+		tram_sbuf_addc(sb, '\n');
+	}
+	return sb->err;
+}
+
 int tram_shard_describe(struct tram_ctx *ctx, const struct tram_shard *shard, bool json,
 			struct tram_sbuf *sb, uint32_t *max)
 {

@@ -11,6 +11,7 @@
 #include "base/sbuf.h"
 #include "format/gguf.h"
 #include "format/hfconfig.h"
+#include "format/idx.h"
 #include "format/npy.h"
 #include "format/safetensors.h"
 #include "format/shard.h"
@@ -23,6 +24,7 @@ int tram_gguf_describe(struct tram_ctx *ctx, const struct tram_gguf *g, bool jso
 		       struct tram_sbuf *sb);
 int tram_npy_describe(struct tram_ctx *ctx, const struct tram_npy *npy, bool json,
 		      struct tram_sbuf *sb);
+int tram_idx_describe(struct tram_ctx *ctx, struct tram_idx *idx, bool json, struct tram_sbuf *sb);
 /* @max: the highest token, for the caller's own checks. */
 int tram_shard_describe(struct tram_ctx *ctx, const struct tram_shard *shard, bool json,
 			struct tram_sbuf *sb, uint32_t *max);

@@ -13,7 +13,7 @@
 #include "format/test_gguf.h"
 
 struct seed { const char *target, *name; size_t n; const char *bytes; };
-static const struct seed seeds[14];
+static const struct seed seeds[16];
 
 /* A key of every type; tensors that are read and one that is not. */
 static void make_values(struct bytes *b)
@@ -133,6 +133,10 @@ static const struct seed seeds[] = {
 	     "'shape': (0,)}\n"),
 	SEED("shard", "narrow", "\0\x88\xd8\x34\x01\1\0\0\0\2\0\0\0\1\0\2\0"),
 	SEED("shard", "wide", "\0\xa1\xd9\x34\x01\7\0\0\0\1\0\0\0\1\2\3\4"),
+	SEED("idx", "images", "\0\x08\3\0\0\0\1\0\0\0\2\0\0\0\2\1\2\3\4"),
+	/* gzip of a file of three labels */
+	SEED("idx", "gzip", "\1\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x63\x60\xe0\x60\x64\x60"
+	     "\x60\x60\x66\x64\x62\x06\x00\x8b\xe5\xbd\xa4\x0b\x00\x00\x00"),
 	SEED("config", "small",
 	     "{\"model_type\":\"gpt2\",\"vocab_size\":65,\"n_positions\":32,\"n_embd\":48,"
 	     "\"n_layer\":2,\"n_head\":4,\"n_inner\":null,\"activation_function\":\"gelu\","

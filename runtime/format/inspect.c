@@ -14,7 +14,7 @@
 #include "base/vec.h"
 #include "format/describe.h"
 
-enum kind { UNKNOWN, GGUF, SAFETENSORS, NPY, SHARD, CONFIG, TOKENIZER };
+enum kind { UNKNOWN, GGUF, SAFETENSORS, IDX, NPY, SHARD, CONFIG, TOKENIZER };
 
 struct weights { struct tram_safetensors *st; bool model; };
 
@@ -94,6 +94,8 @@ static int kind_of(struct tram_ctx *ctx, const struct tram_source *src, enum kin
 		*kind = SAFETENSORS;
 	else if (strchr("{ \t\r\n", head[0]) && head[0])
 		r = kind_of_json(ctx, src, kind);
+	else if (tram_idx_is(head, (size_t)TRAM_MIN(src->size, sizeof(head))))
+		*kind = IDX;
 	return r;
 }
 
@@ -125,6 +127,19 @@ static int inspect_gguf(struct inspection *in, const char *path)
 		return r;
 	r = tram_gguf_describe(in->ctx, g, in->json, &in->out);
 	tram_gguf_close(in->ctx, &g);
+	return r;
+}
+
+static int inspect_idx(struct inspection *in, const char *path)
+{
+	struct tram_idx idx;
+	int r;
+
+	r = tram_idx_open(in->ctx, path, &idx);
+	if (r)
+		return r;
+	r = tram_idx_describe(in->ctx, &idx, in->json, &in->out);
+	tram_idx_close(in->ctx, &idx);
 	return r;
 }
 
@@ -206,6 +221,7 @@ static int inspect_file(struct inspection *in, const char *path, bool optional)
 	switch (kind) {
 	case GGUF: return inspect_gguf(in, path);
 	case SAFETENSORS: return inspect_safetensors(in, path);
+	case IDX: return inspect_idx(in, path);
 	case NPY: return inspect_npy(in, path);
 	case SHARD: return inspect_shard(in, path);
 	case CONFIG: return inspect_config(in, path);
@@ -214,7 +230,7 @@ static int inspect_file(struct inspection *in, const char *path, bool optional)
 	}
 	if (!optional)
 		return tram_fail(in->ctx, -EINVAL,
-				 "%s: kind: unknown; GGUF, safetensors, npy, token shards, config.json and tokenizer.json are known",
+				 "%s: kind: unknown; GGUF, safetensors, npy, IDX, token shards, config.json and tokenizer.json are known",
 				 path);
 	name = tram_strdup(in->ctx, base_name(path));
 	if (!name)
@@ -340,7 +356,7 @@ static int describe_folder(struct inspection *in, const char *path)
 static bool worth_opening(const char *name)
 {
 	return tram_gguf_is(name) || ends_with(name, ".safetensors") || ends_with(name, ".npy") ||
-	       ends_with(name, ".bin") || !strcmp(name, "config.json") ||
+	       ends_with(name, ".bin") || strstr(name, "-idx") || !strcmp(name, "config.json") ||
 	       !strcmp(name, "tokenizer.json");
 }
 
@@ -396,7 +412,7 @@ static int inspect_folder(struct inspection *in, const char *path)
 		r = inspect_file(in, names.v[i], true);
 	if (!r && names.n == in->others.n)
 		r = tram_fail(in->ctx, -EINVAL,
-			      "%s: holds no config.json, tokenizer.json, *.gguf, *.safetensors, *.npy or token shard (*.bin)",
+			      "%s: holds no config.json, tokenizer.json, *.gguf, *.safetensors, *.npy, *-idx* or token shard (*.bin)",
 			      path);
 	free_names(in->ctx, &names);
 	r = r ? r : check_folder(in, path);

@@ -149,6 +149,17 @@ static void gguf_counts_that_lie_cost_no_memory(void **state)
 		}
 }
 
+static void a_truncated_idx_file_is_refused(void **state)
+{
+	static const char plain[] = "\0\0\x08\1\0\0\0\3\1\2\3";
+	static const unsigned char gz[] = {	/* the same */
+		0x1f, 0x8b, 0x08, 0, 0, 0, 0, 0, 2, 3, 0x63, 0x60, 0xe0, 0x60, 0x64, 0x60, 0x60, 0x60,
+		0x66, 0x64, 0x62, 0x06, 0, 0x8b, 0xe5, 0xbd, 0xa4, 0x0b, 0, 0, 0 };
+
+	truncate_everywhere("x-idx1-ubyte", plain, sizeof(plain) - 1);
+	truncate_everywhere("x-idx1-ubyte.gz", gz, sizeof(gz));
+}
+
 static void a_truncated_npy_file_is_refused(void **state)
 {
 	static const char npy[] = "\x93NUMPY\1\0\x3a\0{'descr': '<i4', 'fortran_order': False, "
@@ -213,6 +224,7 @@ int main(void)
 		cmocka_unit_test(a_truncated_safetensors_file_is_refused),
 		cmocka_unit_test(a_truncated_gguf_is_refused),
 		cmocka_unit_test(gguf_counts_that_lie_cost_no_memory),
+		cmocka_unit_test(a_truncated_idx_file_is_refused),
 		cmocka_unit_test(a_truncated_npy_file_is_refused),
 		cmocka_unit_test(a_truncated_shard_is_refused),
 		cmocka_unit_test(a_truncated_config_is_refused),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Check a file whole and say what it holds: GGUF, safetensors, npy, token shards,
+ * Check a file whole and say what it holds: GGUF, safetensors, npy, IDX, token shards,
  * tokenizer.json, config.json, or a folder of these, which are then checked
  * against each other.
  */
@@ -17,7 +17,7 @@ extern "C" {
 
 /*
  * 0 with lines for people in @*text, or with @json one JSON object a line:
- * {"event":"inspect","kind":"gguf"|"safetensors"|"npy"|"shard"|"config"|"tokenizer"|
+ * {"event":"inspect","kind":"gguf"|"safetensors"|"npy"|"idx"|"shard"|"config"|"tokenizer"|
  * "folder","path":...,...}, the folder's last. -EINVAL, -EBADMSG, -ENOENT...
  * for what is broken, with tram_error() naming file, field, value and limit;
  * then @*text is NULL. Give @*text back with tram_text_free().
