@@ -13,7 +13,8 @@
 #include "format/test_gguf.h"
 
 struct seed { const char *target, *name; size_t n; const char *bytes; };
-static const struct seed seeds[16];
+static const struct seed seeds[];
+static const size_t n_seeds;
 
 /* A key of every type; tensors that are read and one that is not. */
 static void make_values(struct bytes *b)
@@ -99,7 +100,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	mkdir(argv[1], 0777);
-	for (i = 0; !failed && seeds[i].target; i++)
+	for (i = 0; !failed && i < n_seeds; i++)
 		failed = store(argv[1], seeds[i].target, seeds[i].name, seeds[i].bytes, seeds[i].n);
 	for (i = 0; !failed && i < sizeof(made) / sizeof(made[0]); i++) {
 		memset(&b, 0, sizeof(b));
@@ -154,5 +155,5 @@ static const struct seed seeds[] = {
 	     "\"pattern\":{\"Regex\":\"x\"},\"behavior\":\"Isolated\",\"invert\":false},"
 	     "{\"type\":\"ByteLevel\",\"use_regex\":false}]},\"model\":{\"type\":\"BPE\","
 	     "\"ignore_merges\":true,\"vocab\":{\"a\":0,\"\xe4\xb8\xad\":1},\"merges\":[]}}"),
-	{ 0 },
 };
+static const size_t n_seeds = sizeof(seeds) / sizeof(seeds[0]);
