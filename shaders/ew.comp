@@ -85,6 +85,8 @@ float apply(uint code, float a, float b, uint bits, float imm, uint salt, uint s
 		break;
 	}
 	case 21: y = float(int(bits)); break;
+	case 22: y = a * tram_sigmoid(a); break;
+	case 23: y = a * tram_silu_d(b); break;
 	}
 	return y;
 }

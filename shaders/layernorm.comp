@@ -3,12 +3,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * y = (x - mean) * rstd * gain + bias, stats = (mean, rstd), rstd = 1 / sqrt(var + eps).
+ * RMS: the mean is taken as 0 and there is no bias.
  * x, y [rows, n], gain, bias [n], stats [rows, 2]; y may be x.
  * Workgroup: one row. Precision: f32; the variance from deviations, in a second
  * pass; reduction order of lib/row.glsl.
  */
 #include "lib/tram.glsl"
 #include "lib/row.glsl"
+
+layout(constant_id = 2) const bool RMS = false;
 
 ARGS({
 	F32 x;
@@ -31,8 +34,12 @@ void main()
 
 	if (row >= push.args.rows)
 		return;
-	FOR_ROW(n, sum[j] += x.v[first + c];)
-	precise float mean = row_add4(sum) / float(n);
+	precise float mean = 0;
+
+	if (!RMS) {
+		FOR_ROW(n, sum[j] += x.v[first + c];)
+		mean = row_add4(sum) / float(n);
+	}
 
 	FOR_ROW(n,
 		precise float d = x.v[first + c] - mean;
@@ -42,7 +49,11 @@ void main()
 
 	FOR_ROW(n,
 		precise float h = (x.v[first + c] - mean) * rstd;
-		y.v[first + c] = fma(h, gain.v[c], bias.v[c]);
+		if (RMS)
+			h *= gain.v[c];
+		else
+			h = fma(h, gain.v[c], bias.v[c]);
+		y.v[first + c] = h;
 	)
 	if (lane == 0) {
 		push.args.stats.v[2 * row] = mean;

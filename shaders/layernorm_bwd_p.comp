@@ -4,11 +4,13 @@
 /*
  * Partial sums of dgain = sum of dy * (x - mean) * rstd and dbias = sum of dy over blocks of
  * `block` rows: dy, x [shards, rows, n], stats [shards, rows, 2] -> dgain, dbias
- * [shards, blocks, n]. With one block they are the result; else reduce_cols adds them up.
+ * [shards, blocks, n]. RMS: dgain alone. With one block they are the result; else reduce_cols adds them up.
  * Workgroup: WIDTH * 4 columns of one block. Precision: f32; a column adds its rows in order.
  */
 #include "lib/tram.glsl"
 #include "lib/group.glsl"
+
+layout(constant_id = 1) const bool RMS = false;
 
 ARGS({
 	F32 dy;
@@ -62,7 +64,8 @@ void main()
 
 		if (whole || c < n) {
 			dgain.v[sb * n + c] = sum_h[j];
-			dbias.v[sb * n + c] = sum[j];
+			if (!RMS)
+				dbias.v[sb * n + c] = sum[j];
 		}
 	}
 }

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * With h = (x - mean) * rstd and g = dy * gain: dx = rstd (g - avg(g) - h avg(g h)) [+ add].
+ * RMS: avg(g) is left out, and the mean is 0.
  * dy, x, add, dx [rows, n], gain [n], stats [rows, 2]; dx may be dy, x or add.
  * Workgroup: one row. Precision: f32, reduction order of lib/row.glsl.
  */
@@ -10,6 +11,7 @@
 #include "lib/row.glsl"
 
 layout(constant_id = 2) const bool ADD = false;
+layout(constant_id = 3) const bool RMS = false;
 
 ARGS({
 	F32 dy;
@@ -41,7 +43,10 @@ void main()
 		sum_g[j] += g;
 		sum_gh[j] = fma(g, h, sum_gh[j]);
 	)
-	precise float avg_g = row_add4(sum_g) / float(n);
+	precise float avg_g = 0;
+
+	if (!RMS)
+		avg_g = row_add4(sum_g) / float(n);
 	precise float avg_gh = row_add4(sum_gh) / float(n);
 
 	FOR_ROW(n,

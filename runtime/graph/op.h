@@ -36,11 +36,12 @@ enum tram_op {
 	TRAM_OP_SOFTMAX,
 	/* y, dy [N, C] -> dx [N, C] */
 	TRAM_OP_SOFTMAX_BWD,
-	/* x [N, C], gain [C], bias [C] -> y [N, C], stats [N, 2] = (mean, 1/std) */
+	/* x [N, C], gain [C], bias [C] -> y [N, C], stats [N, 2] = (mean, 1/std);
+	   with attr.norm.rms, RMSNorm: no bias, stats = (0, 1/rms), and so in the two below */
 	TRAM_OP_LAYERNORM,
 	/* dy, x [N, C], gain [C], stats [N, 2] [, add [N, C]] -> dx [N, C] (+ add) */
 	TRAM_OP_LAYERNORM_BWD_X,
-	/* dy, x [N, C], stats [N, 2] -> dgain [S, C], dbias [S, C] */
+	/* dy, x [N, C], stats [N, 2] -> dgain [S, C], dbias [S, C] (rms: dgain alone) */
 	TRAM_OP_LAYERNORM_BWD_P,
 	/* x [N, C] -> i32 [N] */
 	TRAM_OP_ARGMAX,
@@ -115,6 +116,8 @@ enum tram_ew_code {
 	TRAM_EW_TANH_BWD,	/* a = dy, b = y: dy * (1 - y^2) */
 	TRAM_EW_DROPOUT,	/* a * mask / (1 - p): imm = p, salt; mask from tram_dropout_word() */
 	TRAM_EW_I2F,		/* i32 input to f32 */
+	TRAM_EW_SILU,		/* a / (1 + exp(-a)) */
+	TRAM_EW_SILU_BWD,	/* a = dy, b = x */
 	TRAM_EW_CODE_COUNT
 };
 
@@ -134,7 +137,7 @@ union tram_attr {
 	struct { bool ta, tb, bias, residual; } matmul;	/* see tram_matmul_dims() in ops/dims.h */
 	struct tram_ew_program ew;
 	struct { uint32_t kind; uint64_t outer, red, inner; } reduce;
-	struct { float eps; uint32_t shards; bool add; } norm;
+	struct { float eps; uint32_t shards; bool add, rms; } norm;
 	struct { uint32_t perm[TRAM_MAX_RANK]; } transpose;
 	struct { uint32_t axis, first, count; } slice;
 	struct { uint32_t axis; } concat;

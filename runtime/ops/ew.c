@@ -20,7 +20,8 @@ static const struct {
 	[TRAM_EW_GELU_TANH] = { "gelu_tanh", 1 }, [TRAM_EW_GELU_TANH_BWD] = { "gelu_tanh_bwd", 2 },
 	[TRAM_EW_GELU_ERF] = { "gelu_erf", 1 }, [TRAM_EW_GELU_ERF_BWD] = { "gelu_erf_bwd", 2 },
 	[TRAM_EW_TANH_BWD] = { "tanh_bwd", 2 }, [TRAM_EW_DROPOUT] = { "dropout", 1 },
-	[TRAM_EW_I2F] = { "i2f", 1 },
+	[TRAM_EW_I2F] = { "i2f", 1 }, [TRAM_EW_SILU] = { "silu", 1 },
+	[TRAM_EW_SILU_BWD] = { "silu_bwd", 2 },
 };
 
 /* --- builders ------------------------------------------------------------------------ */
@@ -71,6 +72,7 @@ UNARY(tanh, TRAM_EW_TANH)
 UNARY(relu, TRAM_EW_RELU)
 UNARY(gelu_tanh, TRAM_EW_GELU_TANH)
 UNARY(gelu_erf, TRAM_EW_GELU_ERF)
+UNARY(silu, TRAM_EW_SILU)
 
 tram_value tram_scale(struct tram_graph *g, tram_value x, float factor)
 {
@@ -240,6 +242,8 @@ static tram_value derivative(struct tram_graph *g, const struct tram_ew_insn *c,
 		return binary(g, TRAM_EW_GELU_TANH_BWD, dy, a);
 	case TRAM_EW_GELU_ERF:
 		return binary(g, TRAM_EW_GELU_ERF_BWD, dy, a);
+	case TRAM_EW_SILU:
+		return binary(g, TRAM_EW_SILU_BWD, dy, a);
 	case TRAM_EW_DROPOUT:
 		return unary(g, TRAM_EW_DROPOUT, dy, c->imm, c->salt);
 	default:
@@ -287,6 +291,13 @@ static double gelu_erf_slope(double x)
 	return 0.5 * (1 + erf(x / sqrt(2))) + x * exp(-0.5 * x * x) / sqrt(2 * M_PI);
 }
 
+static double silu_slope(double x)
+{
+	double s = 1 / (1 + exp(-x));
+
+	return s + x * s * (1 - s);
+}
+
 static double run_insn(const struct tram_ew_insn *c, double a, double b, size_t at,
 		       const struct tram_step *step)
 {
@@ -316,6 +327,8 @@ static double run_insn(const struct tram_ew_insn *c, double a, double b, size_t 
 			return 0;
 		return a / (1 - (double)c->imm);
 	case TRAM_EW_I2F: return a;
+	case TRAM_EW_SILU: return a / (1 + exp(-a));
+	case TRAM_EW_SILU_BWD: return a * silu_slope(b);
 	default: return NAN;
 	}
 }

@@ -49,10 +49,10 @@ static void add_attr(struct key *k, const struct tram_signature *sig)
 		add(k, a->reduce.inner);
 		break;
 	case TRAM_OP_LAYERNORM_BWD_X:
-		add(k, a->norm.add);
+		add(k, (uint64_t)a->norm.rms << 1 | a->norm.add);
 		break;
 	case TRAM_OP_LAYERNORM_BWD_P:
-		add(k, a->norm.shards);
+		add(k, (uint64_t)a->norm.rms << 32 | a->norm.shards);
 		break;
 	case TRAM_OP_TRANSPOSE:
 		for (uint32_t i = 0; i < sig->in[0].rank; i++)

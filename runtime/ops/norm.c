@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LAYERNORM (Ba, Kiros, Hinton 2016) over the last axis. The forward keeps
- * mean and 1/std of each row; the backward of gain and bias sums per shard.
+ * LAYERNORM (Ba, Kiros, Hinton 2016) over the last axis, and as its case with
+ * no mean and no bias RMSNorm (Zhang, Sennrich 2019). The forward keeps mean
+ * and 1/std of each row; the backward of gain and bias sums per shard.
  */
 #include "ops/ops.h"
 
@@ -21,6 +22,25 @@ tram_value tram_layernorm(struct tram_graph *g, tram_value x, tram_value gain, t
 	return tram_graph_node1(g, TRAM_OP_LAYERNORM, in, 3, &attr);
 }
 
+tram_value tram_rmsnorm(struct tram_graph *g, tram_value x, tram_value gain, float eps)
+{
+	tram_value in[2] = { x, gain };
+	union tram_attr attr = { 0 };
+
+	if (!(eps >= 0))
+		return tram_graph_fail(g, -EINVAL, "tram_rmsnorm: eps is %g, it must not be negative",
+				       (double)eps);
+	attr.norm.eps = eps;
+	attr.norm.shards = g->shards;
+	attr.norm.rms = true;
+	return tram_graph_node1(g, TRAM_OP_LAYERNORM, in, 2, &attr);
+}
+
+static const char *who(const union tram_attr *attr)
+{
+	return attr->norm.rms ? "rmsnorm" : "layernorm";
+}
+
 static struct tram_shape stats_shape(const struct tram_shape *x)
 {
 	return TRAM_SHAPE((uint32_t)tram_dims_rows(x), 2);
@@ -29,16 +49,16 @@ static struct tram_shape stats_shape(const struct tram_shape *x)
 int tram_shape_layernorm(struct tram_graph *g, const tram_value *in, uint32_t n_in,
 			 const union tram_attr *attr, struct tram_shapes *out)
 {
-	int r = tram_check_operands(g, "layernorm", in, n_in, "fff");
+	int r = tram_check_operands(g, who(attr), in, n_in, attr->norm.rms ? "ff" : "fff");
 	struct tram_shape x, c;
 
 	if (r)
 		return r;
 	x = *tram_shape_of(g, in[0]);
 	c = TRAM_SHAPE(tram_dims_last(&x));
-	r = tram_check_shape(g, "layernorm", in[1], "gain", c);
-	if (!r)
-		r = tram_check_shape(g, "layernorm", in[2], "bias", c);
+	r = tram_check_shape(g, who(attr), in[1], "gain", c);
+	if (!r && !attr->norm.rms)
+		r = tram_check_shape(g, who(attr), in[2], "bias", c);
 	if (r)
 		return r;
 	tram_shapes_add(out, TRAM_F32, x);
@@ -83,12 +103,13 @@ int tram_shape_layernorm_bwd_p(struct tram_graph *g, const tram_value *in, uint3
 	if (r)
 		return r;
 	if (!attr->norm.shards || tram_dims_rows(&x) % attr->norm.shards)
-		return tram_graph_error(g, -EINVAL, "tram_gradients: layernorm: %llu rows can't be cut "
+		return tram_graph_error(g, -EINVAL, "tram_gradients: %s: %llu rows can't be cut "
 					"into %u shards; make the batch a multiple of the shards",
-					(unsigned long long)tram_dims_rows(&x), attr->norm.shards);
+					who(attr), (unsigned long long)tram_dims_rows(&x), attr->norm.shards);
 	p = TRAM_SHAPE(attr->norm.shards, tram_dims_last(&x));
 	tram_shapes_add(out, TRAM_F32, p);
-	tram_shapes_add(out, TRAM_F32, p);
+	if (!attr->norm.rms)
+		tram_shapes_add(out, TRAM_F32, p);
 	return 0;
 }
 
@@ -104,12 +125,13 @@ int tram_grad_layernorm(struct tram_graph *g, int32_t node, const tram_value *go
 	attr.norm.add = false;
 	if (tram_grad_wanted(g, in[0]))
 		gin[0] = tram_graph_node1(g, TRAM_OP_LAYERNORM_BWD_X, for_x, 4, &attr);
-	if (tram_grad_wanted(g, in[1]) || tram_grad_wanted(g, in[2])) {
+	if (tram_grad_wanted(g, in[1]) || (!attr.norm.rms && tram_grad_wanted(g, in[2]))) {
 		p = tram_graph_node(g, TRAM_OP_LAYERNORM_BWD_P, for_p, 3, &attr);
 		if (p < 0)
 			return p;
 		gin[1] = tram_tree_sum(g, g->nodes.v[p].out[0]);
-		gin[2] = tram_tree_sum(g, g->nodes.v[p].out[1]);
+		if (!attr.norm.rms)
+			gin[2] = tram_tree_sum(g, g->nodes.v[p].out[1]);
 	}
 	return g->status;
 }
@@ -124,13 +146,14 @@ int tram_oracle_layernorm(const struct tram_oracle_tensor *in, uint32_t n_in,
 		const double *x = in[0].f + i * c;
 		double mean = 0, var = 0, rstd;
 
-		for (size_t j = 0; j < c; j++)
+		for (size_t j = 0; j < c && !attr->norm.rms; j++)
 			mean += x[j] / (double)c;
 		for (size_t j = 0; j < c; j++)
 			var += (x[j] - mean) * (x[j] - mean) / (double)c;
 		rstd = 1 / sqrt(var + (double)attr->norm.eps);
 		for (size_t j = 0; j < c; j++)
-			out[0].f[i * c + j] = (x[j] - mean) * rstd * in[1].f[j] + in[2].f[j];
+			out[0].f[i * c + j] = (x[j] - mean) * rstd * in[1].f[j] +
+					      (attr->norm.rms ? 0 : in[2].f[j]);
 		out[1].f[2 * i] = mean;
 		out[1].f[2 * i + 1] = rstd;
 	}
@@ -149,7 +172,7 @@ int tram_oracle_layernorm_bwd_x(const struct tram_oracle_tensor *in, uint32_t n_
 		double sum = 0, dot = 0;	/* of dxhat, of dxhat * xhat */
 
 		for (size_t j = 0; j < c; j++) {
-			sum += dy[j] * gain[j];
+			sum += attr->norm.rms ? 0 : dy[j] * gain[j];
 			dot += dy[j] * gain[j] * (x[j] - mean) * rstd;
 		}
 		for (size_t j = 0; j < c; j++)
@@ -179,7 +202,8 @@ int tram_oracle_layernorm_bwd_p(const struct tram_oracle_tensor *in, uint32_t n_
 				dbias += dy;
 			}
 			out[0].f[s * c + j] = dgain;
-			out[1].f[s * c + j] = dbias;
+			if (!attr->norm.rms)
+				out[1].f[s * c + j] = dbias;
 		}
 	return 0;
 }

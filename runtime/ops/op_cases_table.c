@@ -196,6 +196,15 @@ static int build_layernorm(struct tram_graph *g, const uint32_t *arg)
 	return finish(g, arg[0] & GRAD ? tram_add(g, y, wrt[0]) : y, wrt, 3, arg[0] & GRAD);
 }
 
+static int build_rmsnorm(struct tram_graph *g, const uint32_t *arg)
+{
+	uint32_t b = arg[1], t = arg[2], c = arg[3];
+	tram_value wrt[2] = { f32(g, "x", TRAM_SHAPE(b, t, c)), f32(g, "pos_gain", TRAM_SHAPE(c)) };
+	tram_value y = tram_rmsnorm(g, wrt[0], wrt[1], 1e-5f);
+
+	return finish(g, arg[0] & GRAD ? tram_add(g, y, wrt[0]) : y, wrt, 2, arg[0] & GRAD);
+}
+
 static int build_argmax(struct tram_graph *g, const uint32_t *arg)
 {
 	return finish(g, tram_argmax(g, f32(g, arg[3] ? "tie" : "x", TRAM_SHAPE(arg[1], arg[2]))), NULL,
@@ -548,6 +557,7 @@ const struct tram_op_case tram_op_cases[] = {
 	EW2("gelu_tanh_bwd", TRAM_EW_GELU_TANH_BWD, 0),
 	EW2("gelu_erf_bwd", TRAM_EW_GELU_ERF_BWD, 0),
 	EW2("tanh_bwd", TRAM_EW_TANH_BWD, 0),
+	EW2("silu_bwd", TRAM_EW_SILU_BWD, 0),
 	{ "mul gradients", build_ew, { GRAD, TRAM_EW_MUL, 3, 5, 7, 1, 5, 1 }, .atol = 1e-4 },
 	{ "div gradients", build_ew, { GRAD, TRAM_EW_DIV, 3, 5, 7, 1, 1, 7 }, .atol = 1e-3 },
 	EW1("scale", TRAM_EW_SCALE),
@@ -560,6 +570,7 @@ const struct tram_op_case tram_op_cases[] = {
 	EW1("relu", TRAM_EW_RELU),
 	EW1("gelu_tanh", TRAM_EW_GELU_TANH),
 	EW1("gelu_erf", TRAM_EW_GELU_ERF),
+	EW1("silu", TRAM_EW_SILU),
 	EW1("dropout", TRAM_EW_DROPOUT),
 	{ "bias of every kind", build_ew_bias, { GRAD, 4, 3, 5 } },
 	{ "bias of every kind, 2 shards", build_ew_bias, { GRAD, 4, 3, 5 }, .shards = 2 },
@@ -599,6 +610,17 @@ const struct tram_op_case tram_op_cases[] = {
 	  .atol = 3e-5 },
 	{ "layernorm gradients [3, 11, 33], 3 shards", build_layernorm, { GRAD, 3, 11, 33 },
 	  .shards = 3, .atol = 3e-5 },
+	{ "rmsnorm [1, 1, 1]", build_rmsnorm, { 0, 1, 1, 1 } },
+	{ "rmsnorm [3, 1, 7]", build_rmsnorm, { 0, 3, 1, 7 } },
+	{ "rmsnorm [2, 19, 129]", build_rmsnorm, { 0, 2, 19, 129 } },
+	{ "rmsnorm [1, 2, 1031]", build_rmsnorm, { 0, 1, 2, 1031 } },
+	{ "rmsnorm gradients [1, 1, 1]", build_rmsnorm, { GRAD, 1, 1, 1 } },
+	{ "rmsnorm gradients [3, 5, 7]", build_rmsnorm, { GRAD, 3, 5, 7 } },
+	{ "rmsnorm gradients [2, 19, 129]", build_rmsnorm, { GRAD, 2, 19, 129 } },
+	{ "rmsnorm gradients [2, 700, 5]", build_rmsnorm, { GRAD, 2, 700, 5 }, .atol = 3e-5 },
+	{ "rmsnorm gradients [4, 3, 64], 2 shards", build_rmsnorm, { GRAD, 4, 3, 64 }, .shards = 2 },
+	{ "rmsnorm gradients [3, 11, 33], 3 shards", build_rmsnorm, { GRAD, 3, 11, 33 },
+	  .shards = 3 },
 	{ "argmax [1, 1]", build_argmax, { 0, 1, 1 } },
 	{ "argmax [3, 7]", build_argmax, { 0, 3, 7 } },
 	{ "argmax [5, 1031]", build_argmax, { 0, 5, 1031 } },

@@ -142,6 +142,9 @@ static void layernorm(void **state)
 	REFUSES(1, "gain has shape [3]", tram_layernorm(g, A(2, 4), B(3), C(4), 1e-5f));
 	REFUSES(1, "bias has shape [1, 4]", tram_layernorm(g, A(2, 4), B(4), C(1, 4), 1e-5f));
 	REFUSES(1, "eps is -1", tram_layernorm(g, A(2, 4), B(4), C(4), -1));
+	GIVES(tram_rmsnorm(g, A(2, 3, 4), B(4), 1e-5f), 2, 3, 4);
+	REFUSES(1, "rmsnorm: gain has shape [3]", tram_rmsnorm(g, A(2, 4), B(3), 1e-5f));
+	REFUSES(1, "tram_rmsnorm: eps is -1", tram_rmsnorm(g, A(2, 4), B(4), -1));
 }
 
 static void moving(void **state)

@@ -32,7 +32,7 @@ struct fuser {
 static const bool two_operands[TRAM_EW_CODE_COUNT] = {
 	[TRAM_EW_ADD] = true, [TRAM_EW_SUB] = true, [TRAM_EW_MUL] = true, [TRAM_EW_DIV] = true,
 	[TRAM_EW_MAX] = true, [TRAM_EW_RELU_BWD] = true, [TRAM_EW_GELU_TANH_BWD] = true,
-	[TRAM_EW_GELU_ERF_BWD] = true, [TRAM_EW_TANH_BWD] = true,
+	[TRAM_EW_GELU_ERF_BWD] = true, [TRAM_EW_TANH_BWD] = true, [TRAM_EW_SILU_BWD] = true,
 };
 
 /* Index of @v among the operands of @to, appended if need be; -1: they are full. */

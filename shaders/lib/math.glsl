@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exp, log, tanh, erf and GELU in f32, the same on every driver: GLSL's own
+ * exp, log, tanh, erf, SiLU and GELU in f32, the same on every driver: GLSL's own
  * may be off by dozens of ulp (exp), overflow (tanh) or not exist (erf).
  *
  * Range reductions are the classical ones (Cody & Waite, "Software Manual for
@@ -110,6 +110,15 @@ float tram_sigmoid(float x)
 	precise float s = 1.0 / d;
 
 	return s;
+}
+
+float tram_silu_d(float x)
+{
+	precise float s = tram_sigmoid(x);
+	precise float t = tram_sigmoid(-x);
+	precise float y = x * s * t + s;
+
+	return y;
 }
 
 float tram_gelu_tanh(float x)

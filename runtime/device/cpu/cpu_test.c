@@ -225,6 +225,7 @@ static void special_values_come_out_as_the_standard_says(void **state)
 		{ TRAM_EW_TANH, 100, 1 }, { TRAM_EW_TANH, -INFINITY, -1 }, { TRAM_EW_TANH, NAN, NAN },
 		{ TRAM_EW_RELU, -3, 0 }, { TRAM_EW_GELU_ERF, -30, 0 }, { TRAM_EW_GELU_TANH, -30, 0 },
 		{ TRAM_EW_GELU_TANH, NAN, NAN }, { TRAM_EW_GELU_ERF, NAN, NAN },
+		{ TRAM_EW_SILU, -200, 0 }, { TRAM_EW_SILU, 200, 200 }, { TRAM_EW_SILU, NAN, NAN },
 	};
 	struct world *w = *state;
 

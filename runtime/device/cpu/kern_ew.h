@@ -68,6 +68,15 @@ INLINE vf gelu_erf_bwd(vf dy, vf x)
 	return dy * vfma(x, pdf, 0.5f * verf1(x * 0.707106781f));
 }
 
+/* Both from exp(-|x|) <= 1: nothing overflows, nothing cancels. */
+INLINE vf silu_bwd(vf dy, vf x)
+{
+	vf e = vexp(-vabs(x)), s = 1.0f / (1.0f + e);
+	vf sig = vsel(x < vset(0.0f), e * s, s);
+
+	return dy * vfma(x, e * s * s, sig);
+}
+
 EW_FN(ew_nop, x)
 EW_FN(ew_add, x + y)
 EW_FN(ew_sub, x - y)
@@ -88,6 +97,8 @@ EW_FN(ew_gelu_tanh_bwd, gelu_tanh_bwd(x, y))
 EW_FN(ew_gelu_erf, gelu_erf(x))
 EW_FN(ew_gelu_erf_bwd, gelu_erf_bwd(x, y))
 EW_FN(ew_tanh_bwd, x * (1.0f - y * y))
+EW_FN(ew_silu, x / (1.0f + vexp(-x)))
+EW_FN(ew_silu_bwd, silu_bwd(x, y))
 EW_FN(ew_i2f, __builtin_convertvector((vi)x, vf))
 
 /* Words of VL blocks of four elements: w[j] holds word j of each block. */
@@ -152,6 +163,7 @@ static ew_fn *const ew_fns[TRAM_EW_CODE_COUNT] = {
 	[TRAM_EW_GELU_TANH] = ew_gelu_tanh, [TRAM_EW_GELU_TANH_BWD] = ew_gelu_tanh_bwd,
 	[TRAM_EW_GELU_ERF] = ew_gelu_erf, [TRAM_EW_GELU_ERF_BWD] = ew_gelu_erf_bwd,
 	[TRAM_EW_TANH_BWD] = ew_tanh_bwd, [TRAM_EW_DROPOUT] = ew_dropout, [TRAM_EW_I2F] = ew_i2f,
+	[TRAM_EW_SILU] = ew_silu, [TRAM_EW_SILU_BWD] = ew_silu_bwd,
 };
 
 /* Elements [first, first + n) of a broadcast input into @d, run by run of the innermost dimension. */

@@ -79,33 +79,38 @@ static void op_softmax_bwd(const void *arg, uint64_t chunk, unsigned int worker)
 	}
 }
 
-/* --- LayerNorm: dim = {C} --------------------------------------------------------------- */
+/* --- LayerNorm and RMSNorm: dim = {C} ---------------------------------------------------- */
 
 static void op_layernorm(const void *arg, uint64_t chunk, unsigned int worker)
 {
 	const struct tram_cpu_arg *a = arg;
-	const float *gain = a->in[1], *bias = a->in[2];
+	bool rms = a->attr->norm.rms;
+	const float *gain = a->in[1], *bias = rms ? NULL : a->in[2];
 	size_t c = (size_t)a->dim[0];
 
 	for (uint64_t r = chunk * a->per; r < tram_cpu_chunk_end(a, chunk); r++) {
 		const float *x = (const float *)a->in[0] + r * c;
 		float *y = (float *)a->out[0] + r * c, *stats = (float *)a->out[1] + 2 * r;
 		vf s = vset(0.0f);
-		float mean, rstd;
+		float mean = 0.0f, rstd;
 
-		ROW(i, n, c)
-			s += row_load(x + i, n);
-		mean = vsum(s) / (float)c;
-		s = vset(0.0f);
+		if (!rms) {
+			ROW(i, n, c)
+				s += row_load(x + i, n);
+			mean = vsum(s) / (float)c;
+			s = vset(0.0f);
+		}
 		ROW(i, n, c) {
 			vf d = row_fill(row_load(x + i, n) - mean, n, 0.0f);
 
 			s = vfma(d, d, s);
 		}
 		rstd = 1.0f / sqrtf(vsum(s) / (float)c + a->attr->norm.eps);
-		ROW(i, n, c)
-			row_store(y + i, vfma((row_load(x + i, n) - mean) * rstd, row_load(gain + i, n),
-					      row_load(bias + i, n)), n);
+		ROW(i, n, c) {
+			vf h = (row_load(x + i, n) - mean) * rstd, k = row_load(gain + i, n);
+
+			row_store(y + i, rms ? h * k : vfma(h, k, row_load(bias + i, n)), n);
+		}
 		stats[0] = mean;
 		stats[1] = rstd;
 	}
@@ -133,7 +138,7 @@ static void op_layernorm_bwd_x(const void *arg, uint64_t chunk, unsigned int wor
 			s1 += g;
 			s2 = vfma(g, (row_load(x + i, n) - mean) * rstd, s2);
 		}
-		m1 = vsum(s1) / (float)c;
+		m1 = a->attr->norm.rms ? 0.0f : vsum(s1) / (float)c;
 		m2 = vsum(s2) / (float)c;
 		ROW(i, n, c) {
 			vf g = row_load(dy + i, n) * row_load(gain + i, n);
@@ -149,7 +154,7 @@ static void op_layernorm_bwd_x(const void *arg, uint64_t chunk, unsigned int wor
 #define SUM_ROWS 64
 
 /*
- * in: dy, x, stats; out: dgain, dbias [S, C]. dim = {C, rows of a shard, columns of a chunk, chunks of a shard}. Rows in
+ * in: dy, x, stats; out: dgain, dbias [S, C] (rms: dgain). dim = {C, rows of a shard, columns of a chunk, chunks of a shard}. Rows in
  * order within blocks of SUM_ROWS, blocks in order.
  */
 static void op_layernorm_bwd_p(const void *arg, uint64_t chunk, unsigned int worker)
@@ -178,7 +183,8 @@ static void op_layernorm_bwd_p(const void *arg, uint64_t chunk, unsigned int wor
 			tb += sb;
 		}
 		row_store((float *)a->out[0] + shard * c + j, tg, n);
-		row_store((float *)a->out[1] + shard * c + j, tb, n);
+		if (!a->attr->norm.rms)
+			row_store((float *)a->out[1] + shard * c + j, tb, n);
 	}
 }
 

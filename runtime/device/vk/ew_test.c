@@ -22,7 +22,7 @@ static const struct { uint32_t code, n_in; float lo, hi; } ew_codes[] = {
 	{ TRAM_EW_RELU_BWD, 2, -3, 3 }, { TRAM_EW_GELU_TANH, 1, -8, 8 },
 	{ TRAM_EW_GELU_TANH_BWD, 2, -8, 8 }, { TRAM_EW_GELU_ERF, 1, -8, 8 },
 	{ TRAM_EW_GELU_ERF_BWD, 2, -8, 8 }, { TRAM_EW_TANH_BWD, 2, -1, 1 },
-	{ TRAM_EW_DROPOUT, 1, -3, 3 },
+	{ TRAM_EW_DROPOUT, 1, -3, 3 }, { TRAM_EW_SILU, 1, -12, 12 }, { TRAM_EW_SILU_BWD, 2, -12, 12 },
 };
 
 static void every_instruction_is_the_oracles(void **state)

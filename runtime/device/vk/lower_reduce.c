@@ -125,38 +125,41 @@ uint64_t tram_vk_scratch_layernorm_bwd_p(const struct tram_vk_class *c,
 
 	if (d.blocks == 1)
 		return 0;
-	return 2 * (tram_vk_words(d.shards * d.blocks * d.n) +
-		    levels_scratch(d.shards, d.blocks, d.n));
+	return (sig->attr->norm.rms ? 1 : 2) * (tram_vk_words(d.shards * d.blocks * d.n) +
+						levels_scratch(d.shards, d.blocks, d.n));
 }
 
 int tram_vk_lower_layernorm_bwd_p(struct tram_vk_emit *e, const struct tram_call *call)
 {
 	struct norm_dims d = norm_dims(&call->in[0].shape, call->attr);
 	uint32_t width = tram_vk_flat_width(tram_vk_emit_class(e));
+	bool rms = call->attr->norm.rms;
+	uint32_t spec[] = { width, rms };
 	uint64_t tiles = TRAM_DIV_UP(d.n, 4 * (uint64_t)width);
 	uint64_t part = tram_vk_words(d.shards * d.blocks * d.n);
 	uint64_t scratch = call->scratch.buf ? tram_vk_address(&call->scratch) : 0;
-	uint64_t dgain = tram_vk_address(&call->out[0]), dbias = tram_vk_address(&call->out[1]);
+	uint64_t dgain = tram_vk_address(&call->out[0]);
+	uint64_t dbias = rms ? 0 : tram_vk_address(&call->out[1]);
 	struct {
 		uint64_t dy, x, stats, dgain, dbias;
 		uint32_t shards, rows, n, block, blocks, tiles;
 	} args = {
 		tram_vk_address(&call->in[0]), tram_vk_address(&call->in[1]),
 		tram_vk_address(&call->in[2]), d.blocks == 1 ? dgain : scratch,
-		d.blocks == 1 ? dbias : scratch + part, (uint32_t)d.shards, (uint32_t)d.rows,
+		d.blocks == 1 || rms ? dbias : scratch + part, (uint32_t)d.shards, (uint32_t)d.rows,
 		(uint32_t)d.n, (uint32_t)col_block(d.rows), (uint32_t)d.blocks, (uint32_t)tiles,
 	};
 	int r = tram_vk_check_sizes(call);
 
 	if (!r)
-		r = tram_vk_groups(e, call, TRAM_VK_SHADER_LAYERNORM_BWD_P, &width, 1, &args,
+		r = tram_vk_groups(e, call, TRAM_VK_SHADER_LAYERNORM_BWD_P, spec, 2, &args,
 				   sizeof(args), d.shards * d.blocks * tiles, call->barrier);
 	if (r || d.blocks == 1)
 		return r;
-	scratch += 2 * part;
+	scratch += (rms ? 1 : 2) * part;
 	r = emit_levels(e, call, TRAM_REDUCE_SUM, args.dgain, dgain, &scratch, d.shards, d.blocks,
 			d.n, 1, true);
-	return r ? r : emit_levels(e, call, TRAM_REDUCE_SUM, args.dbias, dbias, &scratch, d.shards,
+	return r || rms ? r : emit_levels(e, call, TRAM_REDUCE_SUM, args.dbias, dbias, &scratch, d.shards,
 				   d.blocks, d.n, 1, false);
 }
 

@@ -41,25 +41,26 @@ int tram_vk_lower_softmax_bwd(struct tram_vk_emit *e, const struct tram_call *ca
 int tram_vk_lower_layernorm(struct tram_vk_emit *e, const struct tram_call *call)
 {
 	struct rows d = rows_of(&call->in[0]);
+	uint32_t spec[] = { call->attr->norm.rms };
 	struct {
 		uint64_t x, gain, bias, y, stats;
 		uint32_t rows, n;
 		float eps;
 	} args = {
 		tram_vk_address(&call->in[0]), tram_vk_address(&call->in[1]),
-		tram_vk_address(&call->in[2]), tram_vk_address(&call->out[0]),
+		spec[0] ? 0 : tram_vk_address(&call->in[2]), tram_vk_address(&call->out[0]),
 		tram_vk_address(&call->out[1]), d.rows, d.n, call->attr->norm.eps,
 	};
 	int r = tram_vk_check_sizes(call);
 
-	return r ? r : tram_vk_rows(e, call, TRAM_VK_SHADER_LAYERNORM, NULL, 0, &args, sizeof(args),
+	return r ? r : tram_vk_rows(e, call, TRAM_VK_SHADER_LAYERNORM, spec, 1, &args, sizeof(args),
 				    d.rows, d.n, call->barrier);
 }
 
 int tram_vk_lower_layernorm_bwd_x(struct tram_vk_emit *e, const struct tram_call *call)
 {
 	struct rows d = rows_of(&call->in[0]);
-	uint32_t spec[] = { call->attr->norm.add };
+	uint32_t spec[] = { call->attr->norm.add, call->attr->norm.rms };
 	struct {
 		uint64_t dy, x, gain, stats, add, dx;
 		uint32_t rows, n;
@@ -71,7 +72,7 @@ int tram_vk_lower_layernorm_bwd_x(struct tram_vk_emit *e, const struct tram_call
 	};
 	int r = tram_vk_check_sizes(call);
 
-	return r ? r : tram_vk_rows(e, call, TRAM_VK_SHADER_LAYERNORM_BWD_X, spec, 1, &args,
+	return r ? r : tram_vk_rows(e, call, TRAM_VK_SHADER_LAYERNORM_BWD_X, spec, 2, &args,
 				    sizeof(args), d.rows, d.n, call->barrier);
 }
 

@@ -51,23 +51,27 @@ static void softmax_bwd_is_the_oracles(void **state)
 static void layernorm_is_the_oracles(void **state)
 {
 	EACH_SHAPE(n, c) {
-		struct trial t = { .op = TRAM_OP_LAYERNORM, .n_in = 3,
-				   .in = { TRAM_SHAPE(n, c), TRAM_SHAPE(c), TRAM_SHAPE(c) },
-				   .attr.norm = { .eps = 1e-5f, .shards = 1 }, .lo = -1, .hi = 3,
-				   .atol = 2e-6, .rtol = 1e-5 };
+		for (uint32_t rms = 0; rms < 2; rms++) {
+			struct trial t = { .op = TRAM_OP_LAYERNORM, .n_in = 3 - rms,
+					   .in = { TRAM_SHAPE(n, c), TRAM_SHAPE(c), TRAM_SHAPE(c) },
+					   .attr.norm = { .eps = 1e-5f, .shards = 1, .rms = rms },
+					   .lo = -1, .hi = 3, .atol = 2e-6, .rtol = 1e-5 };
 
-		run_trial(*state, &t);
+			run_trial(*state, &t);
+		}
 	}
 }
 
 static void layernorm_bwd_x_is_the_oracles(void **state)
 {
 	EACH_SHAPE(n, c) {
-		for (uint32_t add = 0; add < 2; add++) {
+		for (uint32_t how = 0; how < 4; how++) {
+			bool add = how & 1, rms = how & 2;
 			struct trial t = { .op = TRAM_OP_LAYERNORM_BWD_X, .n_in = 4 + add,
 					   .in = { TRAM_SHAPE(n, c), TRAM_SHAPE(n, c), TRAM_SHAPE(c),
 						   TRAM_SHAPE(n, 2), TRAM_SHAPE(n, c) },
-					   .attr.norm = { .eps = 1e-5f, .shards = 1, .add = add },
+					   .attr.norm = { .eps = 1e-5f, .shards = 1, .add = add,
+							  .rms = rms },
 					   .lo = -1, .hi = 1.5, .atol = 4e-6, .rtol = 1e-5 };
 
 			run_trial(*state, &t);
@@ -82,12 +86,13 @@ static void layernorm_bwd_p_is_the_oracles(void **state)
 		{ 4, 1200, 64 }, { 1, 9000, 3 }, { 3, 3 * 8300, 37 },
 	};
 
-	for (size_t i = 0; i < TRAM_ARRAY_SIZE(shapes); i++) {
-		uint32_t s = shapes[i][0], n = shapes[i][1], c = shapes[i][2];
+	for (size_t i = 0; i < 2 * TRAM_ARRAY_SIZE(shapes); i++) {
+		const uint32_t *shape = shapes[i / 2];
+		uint32_t s = shape[0], n = shape[1], c = shape[2];
 		struct trial t = { .op = TRAM_OP_LAYERNORM_BWD_P, .n_in = 3, .shards = s,
 				   .in = { TRAM_SHAPE(n, c), TRAM_SHAPE(n, c), TRAM_SHAPE(n, 2) },
-				   .attr.norm = { .eps = 1e-5f, .shards = s }, .lo = -1, .hi = 1.5,
-				   .atol = 1e-6 * sqrt(n), .rtol = 1e-5 };
+				   .attr.norm = { .eps = 1e-5f, .shards = s, .rms = i % 2 },
+				   .lo = -1, .hi = 1.5, .atol = 1e-6 * sqrt(n), .rtol = 1e-5 };
 
 		run_trial(*state, &t);
 	}

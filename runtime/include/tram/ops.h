@@ -56,6 +56,8 @@ tram_value tram_relu(struct tram_graph *g, tram_value x);
 tram_value tram_gelu_tanh(struct tram_graph *g, tram_value x);
 /* 0.5 x (1 + erf(x / sqrt 2)) */
 tram_value tram_gelu_erf(struct tram_graph *g, tram_value x);
+/* x / (1 + exp(-x)), also called swish; silu(gate) * up is SwiGLU (Shazeer 2020) */
+tram_value tram_silu(struct tram_graph *g, tram_value x);
 
 /*
  * Zeroes elements with probability @p and scales the others by 1/(1-p). The mask is a function of
@@ -78,6 +80,9 @@ tram_value tram_softmax(struct tram_graph *g, tram_value x);
 /* (x - mean) / sqrt(var + eps) * gain + bias over the last axis; gain, bias: [C]. */
 tram_value tram_layernorm(struct tram_graph *g, tram_value x, tram_value gain, tram_value bias,
 			  float eps);
+
+/* x / sqrt(mean of x^2 + eps) * gain over the last axis (Zhang, Sennrich 2019); gain: [C]. */
+tram_value tram_rmsnorm(struct tram_graph *g, tram_value x, tram_value gain, float eps);
 
 /* Index of the (first) largest element of the last axis: i32 [...]. No gradient. */
 tram_value tram_argmax(struct tram_graph *g, tram_value x);
