@@ -60,6 +60,8 @@ enum tram_op {
 	/* dy [N, C], tokens, order i32 [N] [, base [S, V, C]] -> [S, V, C]: base (or zero) plus the rows,
 	   each row's contributions added in the order of `order` */
 	TRAM_OP_EMBEDDING_BWD,
+	/* x [B, T, heads D] -> the same shape, the first `rotated` heads of every token turned by its position */
+	TRAM_OP_ROPE,
 	/* qkv [B, T, (H+2G)D] -> out [B, T, HD], lse [B, H, T] (natural log) */
 	TRAM_OP_ATTENTION,
 	/* out, dout [B, T, HD] -> delta [B, H, T] = sum over D of out * dout */
@@ -143,6 +145,7 @@ union tram_attr {
 	struct { uint32_t axis; } concat;
 	struct { uint32_t vocab, shards; bool base; } embedding;
 	struct { uint32_t heads, kv_heads; } attention;
+	struct { uint32_t heads, rotated; float theta; bool inverse, at_pos; } rope;	/* at_pos: plus the step block's pos */
 	struct { uint32_t chunk, shards; bool keep; } head;	/* keep: logits are an output / input */
 	struct { uint32_t first; bool state; } xent;		/* state: the third input is there */
 	struct { const uint64_t *offset; uint64_t total; } pack;	/* owned by the graph */
@@ -204,7 +207,7 @@ struct tram_op_row {
 	/*
 	 * Output 0 may share the storage of this input (if the node has it, and it has the output's
 	 * shape and dies here); -1: none. Kernels of such ops (EW 0, SOFTMAX 0, SOFTMAX_BWD 1,
-	 * EMBEDDING_BWD 3, XENT_GRAD 0) bear equal addresses of the two.
+	 * EMBEDDING_BWD 3, ROPE 0, XENT_GRAD 0) bear equal addresses of the two.
 	 */
 	int inplace;
 	/* updates[j] = i + 1: output j is the next version of input i; 0: a fresh value. */

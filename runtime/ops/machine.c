@@ -74,6 +74,9 @@ static void add_attr(struct key *k, const struct tram_signature *sig)
 	case TRAM_OP_ATTENTION_CACHED:
 		add(k, (uint64_t)a->attention.heads << 32 | a->attention.kv_heads);
 		break;
+	case TRAM_OP_ROPE:
+		add(k, (uint64_t)a->rope.heads << 32 | a->rope.rotated);
+		break;
 	case TRAM_OP_HEAD_LOSS:
 	case TRAM_OP_HEAD_LOSS_BWD:
 		add(k, a->head.chunk);

@@ -7,6 +7,7 @@
 #include "ops/ops.h"
 
 #define GRAD 1	/* the flag argument of most builders: gradients are outputs too */
+#define AT_POS 2	/* rope: positions begin at the step's pos */
 
 static tram_value f32(struct tram_graph *g, const char *name, struct tram_shape s)
 {
@@ -348,6 +349,15 @@ static int build_embedding(struct tram_graph *g, const uint32_t *arg)
 		      arg[0] & GRAD);
 }
 
+/* flags, B, T, heads, rotated, D, theta */
+static int build_rope(struct tram_graph *g, const uint32_t *arg)
+{
+	tram_value x = f32(g, "x", TRAM_SHAPE(arg[1], arg[2], arg[3] * arg[5]));
+
+	return finish(g, tram_rope(g, x, arg[3], arg[4], (float)arg[6], arg[0] & AT_POS), &x, 1,
+		      arg[0] & GRAD);
+}
+
 /* flags, B, T, H, G, D */
 static int build_attention(struct tram_graph *g, const uint32_t *arg)
 {
@@ -664,6 +674,14 @@ const struct tram_op_case tram_op_cases[] = {
 	{ "embedding, one token often", build_embedding, { GRAD, 3, 50, 2, 13 } },
 	{ "embedding, 2 shards", build_embedding, { GRAD, 4, 9, 7, 12 }, .shards = 2 },
 	{ "embedding, 3 shards", build_embedding, { GRAD, 3, 17, 31, 65 }, .shards = 3 },
+	{ "rope 1 1 1 1 2", build_rope, { GRAD, 1, 1, 1, 1, 2, 10000 } },
+	{ "rope 1 1 3 2 4, late", build_rope, { GRAD | AT_POS, 1, 1, 3, 2, 4, 10000 }, .pos = 8191 },
+	{ "rope 2 17 5 3 6", build_rope, { GRAD, 2, 17, 5, 3, 6, 10000 } },
+	{ "rope 3 5 4 4 64, theta 500000", build_rope, { GRAD, 3, 5, 4, 4, 64, 500000 } },
+	{ "rope 1 67 3 2 20", build_rope, { GRAD, 1, 67, 3, 2, 20, 10000 } },
+	{ "rope 2 3 2 1 128, far out", build_rope, { GRAD | AT_POS, 2, 3, 2, 1, 128, 10000 },
+	  .pos = 1000003 },
+	{ "rope 2 31 3 2 34, theta 1", build_rope, { GRAD, 2, 31, 3, 2, 34, 1 } },
 	{ "attention 1 1 1 1 4", build_attention, { GRAD, 1, 1, 1, 1, 4 } },
 	{ "attention 2 17 2 2 16", build_attention, { GRAD, 2, 17, 2, 2, 16 }, .atol = 5e-5 },
 	{ "attention 1 33 3 3 64", build_attention, { GRAD, 1, 33, 3, 3, 64 }, .atol = 1e-4 },

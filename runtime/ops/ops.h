@@ -28,7 +28,7 @@ tram_shape_fn tram_shape_matmul, tram_shape_ew, tram_shape_reduce, tram_shape_so
 	tram_shape_softmax_bwd, tram_shape_layernorm, tram_shape_layernorm_bwd_x,
 	tram_shape_layernorm_bwd_p, tram_shape_argmax, tram_shape_isfinite, tram_shape_tree_sum,
 	tram_shape_transpose, tram_shape_slice, tram_shape_concat, tram_shape_embedding,
-	tram_shape_embedding_bwd, tram_shape_attention, tram_shape_attention_delta,
+	tram_shape_embedding_bwd, tram_shape_rope, tram_shape_attention, tram_shape_attention_delta,
 	tram_shape_attention_bwd, tram_shape_kv_append, tram_shape_attention_cached,
 	tram_shape_head_loss, tram_shape_head_loss_bwd, tram_shape_xent_partial,
 	tram_shape_xent_final, tram_shape_xent_grad, tram_shape_pack, tram_shape_stats_partial,
@@ -36,7 +36,8 @@ tram_shape_fn tram_shape_matmul, tram_shape_ew, tram_shape_reduce, tram_shape_so
 
 tram_grad_fn tram_grad_matmul, tram_grad_ew, tram_grad_reduce, tram_grad_softmax,
 	tram_grad_layernorm, tram_grad_tree_sum, tram_grad_transpose, tram_grad_slice,
-	tram_grad_concat, tram_grad_embedding, tram_grad_attention, tram_grad_head_loss,
+	tram_grad_concat, tram_grad_embedding, tram_grad_rope, tram_grad_attention,
+	tram_grad_head_loss,
 	tram_grad_pack, tram_grad_copy;
 
 tram_expand_fn tram_expand_head_loss, tram_expand_head_loss_bwd;
@@ -45,7 +46,7 @@ tram_oracle_fn tram_oracle_matmul, tram_oracle_ew, tram_oracle_reduce, tram_orac
 	tram_oracle_softmax_bwd, tram_oracle_layernorm, tram_oracle_layernorm_bwd_x,
 	tram_oracle_layernorm_bwd_p, tram_oracle_argmax, tram_oracle_isfinite,
 	tram_oracle_tree_sum, tram_oracle_transpose, tram_oracle_slice, tram_oracle_concat,
-	tram_oracle_embedding, tram_oracle_embedding_bwd, tram_oracle_attention,
+	tram_oracle_embedding, tram_oracle_embedding_bwd, tram_oracle_rope, tram_oracle_attention,
 	tram_oracle_attention_delta, tram_oracle_attention_bwd, tram_oracle_kv_append,
 	tram_oracle_attention_cached, tram_oracle_head_loss, tram_oracle_head_loss_bwd,
 	tram_oracle_xent_partial, tram_oracle_xent_final, tram_oracle_xent_grad,

@@ -91,6 +91,53 @@ static void gelus_are_those_of_pytorch(void **state)
 	tram_graph_destroy(&g);
 }
 
+static void rmsnorm_and_silu_are_those_of_pytorch(void **state)
+{
+	static const double want[8] = {
+		0.248088223665, 1.40079885194, 0.16653099021, 0.64339570473,
+		-0.981578196934, 0.578311116682, 0.500289772483, -0.0995383685168,
+	};
+	static const double silu_want[5] = { -0.167349157283, -0.204606487041, 0.384271663748,
+					     2.73857742757, 1.79039639137 };
+	struct tram_graph *g = make(1);
+	double x[8], gain[4], y[8], z[5], s[5];
+	tram_value v = tram_rmsnorm(g, tram_input(g, "x", TRAM_F32, TRAM_SHAPE(2, 4)),
+				    tram_input(g, "g", TRAM_F32, TRAM_SHAPE(4)), 1e-5f);
+	tram_value u = tram_scale(g, tram_input(g, "z", TRAM_F32, TRAM_SHAPE(5)), 3);
+
+	fill(x, 8, 1.3, 0.2);
+	fill(gain, 4, 0.9, 1);
+	fill(z, 5, 1.1, -2);
+	assert_int_equal(tram_output(g, "y", v), 0);
+	assert_int_equal(tram_output(g, "s", tram_silu(g, u)), 0);
+	RUN(g, NULL, { "x", x }, { "g", gain }, { "z", z }, { "y", y }, { "s", s });
+	assert_close(y, want, 8, 1e-9);
+	assert_close(s, silu_want, 5, 1e-9);
+	tram_graph_destroy(&g);
+}
+
+/* cos and sin of cat(freqs, freqs), and rotate_half, in double. */
+static void rope_is_that_of_transformers(void **state)
+{
+	static const double want[24] = {
+		0.295520206661, 0.841470984808, 0.991664810452, 0.675463180551,
+		0.0415806624333, -0.611857890943, -0.977530117665, -0.88345465572,
+		-0.917624164795, 0.301632369001, 0.144886501769, 0.992424140835,
+		0.884182618231, 0.0345833855045, 0.220142258007, -0.980639433538,
+		0.0665449881858, -0.375339729539, -0.93232386165, 0.851825880206,
+		-0.417882933852, 0.662919069779, 0.893955354237, -0.624974175495,
+	};
+	struct tram_graph *g = make(1);
+	tram_value x = tram_input(g, "x", TRAM_F32, TRAM_SHAPE(1, 3, 8));
+	double in[24], y[24];
+
+	fill(in, 24, 0.7, 0.3);
+	assert_int_equal(tram_output(g, "y", tram_rope(g, x, 2, 2, 10000, false)), 0);
+	RUN(g, NULL, { "x", in }, { "y", y });
+	assert_close(y, want, 24, 1e-10);
+	tram_graph_destroy(&g);
+}
+
 static const double attention_want[24] = {
 	-0.985177781504, -0.980538397794, -0.843187741856, -0.591715580631,
 	-0.985177781504, -0.980538397794, -0.843187741856, -0.591715580631,
@@ -421,6 +468,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layernorm_is_that_of_pytorch),
 		cmocka_unit_test(gelus_are_those_of_pytorch),
+		cmocka_unit_test(rmsnorm_and_silu_are_those_of_pytorch),
+		cmocka_unit_test(rope_is_that_of_transformers),
 		cmocka_unit_test(attention_is_that_of_pytorch),
 		cmocka_unit_test(cached_attention_is_attention),
 		cmocka_unit_test(head_loss_is_cross_entropy_of_pytorch),

@@ -136,6 +136,21 @@ static void reductions(void **state)
 	REFUSES(1, "isfinite: operand 0 is i32", tram_isfinite(g, T(2, 3)));
 }
 
+static void rope(void **state)
+{
+	GIVES(tram_rope(g, A(2, 3, 24), 6, 4, 1e4f, false), 2, 3, 24);
+	GIVES(tram_rope(g, A(2, 3, 128), 1, 1, 1, true), 2, 3, 128);
+	REFUSES(1, "x has shape [3, 24]", tram_rope(g, A(3, 24), 6, 4, 1e4f, false));
+	REFUSES(1, "[B, T, 5 heads * D]", tram_rope(g, A(2, 3, 24), 5, 4, 1e4f, false));
+	REFUSES(1, "[B, T, 0 heads * D]", tram_rope(g, A(2, 3, 24), 0, 0, 1e4f, false));
+	REFUSES(1, "7 of 6 heads", tram_rope(g, A(2, 3, 24), 6, 7, 1e4f, false));
+	REFUSES(1, "0 of 6 heads", tram_rope(g, A(2, 3, 24), 6, 0, 1e4f, false));
+	REFUSES(1, "head size 3", tram_rope(g, A(2, 3, 24), 8, 4, 1e4f, false));
+	REFUSES(1, "head size 130", tram_rope(g, A(2, 3, 130), 1, 1, 1e4f, false));
+	REFUSES(1, "theta is 0.5", tram_rope(g, A(2, 3, 24), 6, 4, 0.5f, false));
+	REFUSES(1, "theta is nan", tram_rope(g, A(2, 3, 24), 6, 4, NAN, false));
+}
+
 static void layernorm(void **state)
 {
 	GIVES(tram_layernorm(g, A(2, 3, 4), B(4), C(4), 1e-5f), 2, 3, 4);
@@ -362,6 +377,7 @@ int main(void)
 		cmocka_unit_test(elementwise_programs),
 		cmocka_unit_test(reductions),
 		cmocka_unit_test(layernorm),
+		cmocka_unit_test(rope),
 		cmocka_unit_test(moving),
 		cmocka_unit_test(embedding),
 		cmocka_unit_test(attention),

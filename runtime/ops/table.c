@@ -87,6 +87,7 @@ const struct tram_op_row tram_op_table[TRAM_OP_COUNT] = {
 	[TRAM_OP_CONCAT] = ROW(concat, tram_grad_concat, NULL, -1, 0),
 	[TRAM_OP_EMBEDDING] = ROW(embedding, tram_grad_embedding, NULL, -1, 0),
 	[TRAM_OP_EMBEDDING_BWD] = ROW(embedding_bwd, NULL, NULL, 3, 0),
+	[TRAM_OP_ROPE] = ROW(rope, tram_grad_rope, NULL, 0, 0),
 	[TRAM_OP_ATTENTION] = ROW(attention, tram_grad_attention, NULL, -1, 0),
 	[TRAM_OP_ATTENTION_DELTA] = ROW(attention_delta, NULL, NULL, -1, 0),
 	[TRAM_OP_ATTENTION_BWD] = ROW(attention_bwd, NULL, NULL, -1, 0),

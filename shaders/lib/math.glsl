@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exp, log, tanh, erf, SiLU and GELU in f32, the same on every driver: GLSL's own
+ * exp, log, tanh, erf, cos, sin, SiLU and GELU in f32, the same on every driver: GLSL's own
  * may be off by dozens of ulp (exp), overflow (tanh) or not exist (erf).
  *
  * Range reductions are the classical ones (Cody & Waite, "Software Manual for
@@ -101,6 +101,27 @@ float tram_erf(float x)
 	big = x < 0.0 ? -big : big;
 	/* the comparison is false for NaN, and p is NaN then */
 	return abs(x) >= 1.0 ? big : p;
+}
+
+/* Of @phase / 2^32 turns: a quarter turn is chosen, the rest is within pi / 4. */
+vec2 tram_cos_sin(uint phase)
+{
+	uint q = (phase + 0x20000000u) >> 30;
+	precise float x = float(int(phase - (q << 30))) * 1.46291807e-9;
+	precise float z = x * x;
+	precise float s = -1.95172979e-4;
+	precise float c = 2.4438451e-5;
+	bool odd = (q & 1u) != 0u;
+
+	s = s * z + 8.33217814e-3;
+	s = s * z - 0.166666549;
+	s = s * z * x + x;
+	c = c * z - 1.38873675e-3;
+	c = c * z + 4.16666469e-2;
+	c = c * z * z - 0.5 * z + 1.0;
+	vec2 r = odd ? vec2(s, c) : vec2(c, s);
+
+	return vec2(((q + 1u) & 2u) != 0u ? -r.x : r.x, (q & 2u) != 0u ? -r.y : r.y);
 }
 
 /* 1 / (1 + exp(-x)); 0.5 (1 + tanh(u)) is sigmoid(2 u) without the cancellation below 0. */

@@ -13,6 +13,7 @@
 #include "device/cpu/pool.h"
 #include "device/cpu/tile.h"
 #include "device/device.h"
+#include "ops/rope.h"
 
 #define TRAM_CPU_DIMS 12
 
@@ -28,7 +29,7 @@ struct tram_cpu_arg {
 	void *shared;			/* scratch that all threads see */
 	char *own;			/* scratch of worker 0; the next is own_size on */
 	uint64_t own_size;
-	const void *plan;		/* struct tram_cpu_ew, _matmul, _attention */
+	const void *plan;		/* struct tram_cpu_ew, _matmul, _attention; frequencies of ROPE */
 };
 
 static inline void *tram_cpu_own(const struct tram_cpu_arg *a, unsigned int worker)

@@ -8,6 +8,7 @@
 #include "device/cpu/kern_rows.h"
 #include "device/cpu/kern_move.h"
 #include "device/cpu/kern_attention.h"
+#include "device/cpu/kern_rope.h"
 #include "device/cpu/kern_opt.h"
 #include "device/cpu/kern_tile.h"
 
@@ -28,6 +29,7 @@ const struct tram_cpu_isa ISA_TABLE = {
 		[TRAM_OP_SLICE] = op_slice,
 		[TRAM_OP_EMBEDDING] = op_embedding,
 		[TRAM_OP_EMBEDDING_BWD] = op_embedding_bwd,
+		[TRAM_OP_ROPE] = op_rope,
 		[TRAM_OP_ATTENTION_DELTA] = op_attention_delta,
 		[TRAM_OP_KV_APPEND] = op_kv_append,
 		[TRAM_OP_ATTENTION_CACHED] = op_attention_cached,

@@ -461,6 +461,25 @@ static int lower_kv_append(struct tram_cpu_lower *l)
 	return r ? r : tram_cpu_phase(l, chunk_fn(l), cache_dims(l), 64);
 }
 
+static int lower_rope(struct tram_cpu_lower *l)
+{
+	const struct tram_shape *x = in_shape(l, 0);
+	const union tram_attr *attr = l->call->attr;
+	uint64_t *frequency = tram_cpu_block(l, TRAM_ROPE_MAX_PAIRS * sizeof(*frequency));
+	uint32_t d = x->dim[2] / attr->rope.heads;
+
+	if (!frequency)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < d / 2; i++)
+		frequency[i] = tram_rope_frequency(attr->rope.theta, i, d);
+	l->arg->plan = frequency;
+	l->arg->dim[0] = x->dim[1];
+	l->arg->dim[1] = attr->rope.heads;
+	l->arg->dim[2] = attr->rope.rotated;
+	l->arg->dim[3] = d;
+	return tram_cpu_phase(l, chunk_fn(l), (uint64_t)x->dim[0] * x->dim[1], CHUNK / x->dim[2]);
+}
+
 static int lower_attention_cached(struct tram_cpu_lower *l)
 {
 	uint64_t tokens = cache_dims(l);
@@ -490,6 +509,7 @@ static const struct {
 	[TRAM_OP_CONCAT] = { lower_concat },
 	[TRAM_OP_EMBEDDING] = { lower_embedding },
 	[TRAM_OP_EMBEDDING_BWD] = { lower_embedding_bwd },
+	[TRAM_OP_ROPE] = { lower_rope },
 	[TRAM_OP_ATTENTION] = { tram_cpu_lower_attention, tram_cpu_scratch_attention },
 	[TRAM_OP_ATTENTION_DELTA] = { lower_attention_delta },
 	[TRAM_OP_ATTENTION_BWD] = { tram_cpu_lower_attention_bwd, tram_cpu_scratch_attention_bwd },

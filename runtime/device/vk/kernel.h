@@ -29,7 +29,7 @@ struct tram_vk_class {
 };
 
 #define TRAM_VK_MAX_SPEC 64	/* specialization constants of a pipeline */
-#define TRAM_VK_MAX_ARGS 512	/* bytes of an argument block */
+#define TRAM_VK_MAX_ARGS 576	/* bytes of an argument block */
 
 struct tram_vk_emit;	/* a program being recorded */
 
@@ -74,6 +74,7 @@ tram_vk_lower_fn tram_vk_lower_matmul, tram_vk_lower_ew, tram_vk_lower_reduce,
 	tram_vk_lower_slice, tram_vk_lower_concat, tram_vk_lower_embedding,
 	tram_vk_lower_embedding_bwd, tram_vk_lower_attention, tram_vk_lower_attention_delta,
 	tram_vk_lower_attention_bwd, tram_vk_lower_kv_append, tram_vk_lower_attention_cached,
+	tram_vk_lower_rope,
 	tram_vk_lower_xent_partial, tram_vk_lower_xent_final, tram_vk_lower_xent_grad,
 	tram_vk_lower_pack, tram_vk_lower_stats_partial, tram_vk_lower_stats_final,
 	tram_vk_lower_adamw, tram_vk_lower_sgd, tram_vk_lower_copy;

@@ -109,6 +109,7 @@ const struct tram_vk_lowering tram_vk_lowerings[TRAM_OP_COUNT] = {
 	[TRAM_OP_CONCAT] = { tram_vk_lower_concat, NULL },
 	[TRAM_OP_EMBEDDING] = { tram_vk_lower_embedding, NULL },
 	[TRAM_OP_EMBEDDING_BWD] = { tram_vk_lower_embedding_bwd, NULL },
+	[TRAM_OP_ROPE] = { tram_vk_lower_rope, NULL },
 	[TRAM_OP_ATTENTION] = { tram_vk_lower_attention, NULL },
 	[TRAM_OP_ATTENTION_DELTA] = { tram_vk_lower_attention_delta, NULL },
 	[TRAM_OP_ATTENTION_BWD] = { tram_vk_lower_attention_bwd, tram_vk_scratch_attention_bwd },

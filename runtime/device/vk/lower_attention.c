@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ATTENTION, its delta, its backward, and ATTENTION_CACHED, which is the forward over other
- * addresses. Two variants: on lavapipe a lane is a query (or a key, for dk and
+ * ROPE, ATTENTION, its delta, its backward, and ATTENTION_CACHED, which is the forward over other
+ * addresses. Attention has two variants: on lavapipe a lane is a query (or a key, for dk and
  * dv) and a workgroup is one subgroup; elsewhere tiles go through workgroup memory. What decides the
  * order of a sum (BLOCK) is a function of the head size and the class alone.
  */
 #include "device/vk/lower.h"
 
 #include <math.h>
+
+#include "ops/rope.h"
 
 #define WIDTH 128	/* invocations of a generic workgroup */
 
@@ -93,6 +95,33 @@ int tram_vk_lower_attention_cached(struct tram_vk_emit *e, const struct tram_cal
 	int r = tram_vk_check_sizes(call);
 
 	return r ? r : lower_forward(e, call, &d, &args, true);
+}
+
+int tram_vk_lower_rope(struct tram_vk_emit *e, const struct tram_call *call)
+{
+	const struct tram_shape *s = &call->in[0].shape;
+	const union tram_attr *attr = call->attr;
+	uint32_t d = s->dim[2] / attr->rope.heads, width = tram_vk_flat_width(tram_vk_emit_class(e));
+	uint32_t spec[] = { width, attr->rope.at_pos, attr->rope.inverse,
+			    tram_vk_same(&call->in[0], &call->out[0]) };
+	struct {
+		uint64_t x, y;
+		uint32_t count, t, heads, rotated, pairs, frequency[2 * TRAM_ROPE_MAX_PAIRS];
+	} args = {
+		tram_vk_address(&call->in[0]), tram_vk_address(&call->out[0]),
+		s->dim[0] * s->dim[1] * (d / 2), s->dim[1], attr->rope.heads, attr->rope.rotated,
+		d / 2, { 0 },
+	};
+	int r = tram_vk_check_sizes(call);
+
+	for (uint32_t i = 0; i < d / 2; i++) {
+		uint64_t f = tram_rope_frequency(attr->rope.theta, i, d);
+
+		args.frequency[2 * i] = (uint32_t)(f >> 32);
+		args.frequency[2 * i + 1] = (uint32_t)f;
+	}
+	return r ? r : tram_vk_groups(e, call, TRAM_VK_SHADER_ROPE, spec, TRAM_ARRAY_SIZE(spec), &args,
+				      sizeof(args), TRAM_DIV_UP(args.count, width), call->barrier);
 }
 
 int tram_vk_lower_kv_append(struct tram_vk_emit *e, const struct tram_call *call)

@@ -98,6 +98,25 @@ static void layernorm_bwd_p_is_the_oracles(void **state)
 	}
 }
 
+/* In place too: then the heads that stay are not written. */
+static void rope_is_the_oracles(void **state)
+{
+	static const uint32_t shapes[][5] = { /* B, T, heads, rotated, D */
+		{ 1, 1, 1, 1, 2 }, { 2, 7, 3, 2, 6 }, { 1, 33, 4, 4, 64 }, { 3, 5, 9, 6, 128 },
+	};
+
+	for (size_t i = 0; i < 8 * TRAM_ARRAY_SIZE(shapes); i++) {
+		const uint32_t *s = shapes[i / 8];
+		struct trial t = { .op = TRAM_OP_ROPE, .n_in = 1,
+				   .in = { TRAM_SHAPE(s[0], s[1], s[2] * s[4]) },
+				   .attr.rope = { .heads = s[2], .rotated = s[3], .theta = 1e4f,
+						  .inverse = i & 2, .at_pos = i & 4 },
+				   .lo = -1, .hi = 1, .atol = 5e-7, .rtol = 0, .in_place = i & 1 };
+
+		run_trial(*state, &t);
+	}
+}
+
 static void argmax_is_the_first_largest(void **state)
 {
 	struct fixture *fx = *state;
@@ -468,6 +487,7 @@ static void closed_gate_writes_nothing(void **state)
 	cmocka_unit_test(layernorm_is_the_oracles), \
 	cmocka_unit_test(layernorm_bwd_x_is_the_oracles), \
 	cmocka_unit_test(layernorm_bwd_p_is_the_oracles), \
+	cmocka_unit_test(rope_is_the_oracles), \
 	cmocka_unit_test(argmax_is_the_first_largest), \
 	cmocka_unit_test(xent_partial_merges_chunks), \
 	cmocka_unit_test(xent_final_is_the_oracles), \

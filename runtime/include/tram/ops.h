@@ -112,6 +112,16 @@ tram_value tram_embedding(struct tram_graph *g, tram_value table, tram_value tok
 			  tram_value order);
 
 /*
+ * Rotary position embedding (Su et al. 2021) of x [B, T, heads * D] as Hugging Face's models pair the
+ * elements: of the first @rotated heads, element i < D/2 and element i + D/2 of the token at position p
+ * turn by the angle p * theta^(-2i/D); the other heads stay. p is the token's index in T, and with @at_pos the
+ * step block's `pos` more. D even, up to 128; theta in [1, 1e12]. Angles are exact
+ * for every position below 2^32.
+ */
+tram_value tram_rope(struct tram_graph *g, tram_value x, uint32_t heads, uint32_t rotated,
+		     float theta, bool at_pos);
+
+/*
  * Causal scaled dot-product attention of packed projections: qkv [B, T, (H + 2 G) * D], each token
  * holding H query heads, then G key heads, then G value heads (G divides H; query head h
  * uses key head h / (H/G)); scores scaled by 1/sqrt(D). -> [B, T, H * D]. Never
