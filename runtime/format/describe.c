@@ -264,8 +264,8 @@ int tram_shard_describe(struct tram_ctx *ctx, const struct tram_shard *shard, bo
 	return sb->err;
 }
 
-int tram_gpt2_config_describe(const struct tram_gpt2_config *c, const char *path, bool json,
-			      struct tram_sbuf *sb)
+static int describe_gpt2(const struct tram_gpt2_config *c, const char *path, bool json,
+			 struct tram_sbuf *sb)
 {
 	unsigned long long params = tram_gpt2_params(c);
 
@@ -285,6 +285,40 @@ int tram_gpt2_config_describe(const struct tram_gpt2_config *c, const char *path
 	tram_sbuf_json_f32(sb, c->layer_norm_epsilon);
 	return tram_sbuf_addf(sb, ",\"tie_word_embeddings\":%s}\n",
 			      c->tie_word_embeddings ? "true" : "false");
+}
+
+static int describe_llama(const struct tram_hf_config *cfg, const char *path, bool json,
+			  struct tram_sbuf *sb)
+{
+	const struct tram_llama_config *c = &cfg->llama;
+	unsigned long long params = tram_hf_params(cfg);
+
+	if (!json)
+		return tram_sbuf_addf(sb,
+			"%s: Llama, %llu parameters: vocabulary %u, positions %u, width %u, layers %u, heads %u of %u, key heads %u, inner %u, word embeddings %s\n",
+			path, params, c->vocab_size, c->max_position_embeddings, c->hidden_size,
+			c->num_hidden_layers, c->num_attention_heads, c->head_dim,
+			c->num_key_value_heads, c->intermediate_size,
+			c->tie_word_embeddings ? "tied" : "not tied");
+	tram_describe_head(sb, "config", path);
+	tram_sbuf_addf(sb,
+		",\"model_type\":\"llama\",\"params\":%llu,\"vocab_size\":%u,\"max_position_embeddings\":%u,\"hidden_size\":%u,\"intermediate_size\":%u,\"num_hidden_layers\":%u,",
+		params, c->vocab_size, c->max_position_embeddings, c->hidden_size,
+		c->intermediate_size, c->num_hidden_layers);
+	tram_sbuf_addf(sb, "\"num_attention_heads\":%u,\"num_key_value_heads\":%u,\"head_dim\":%u,\"rms_norm_eps\":",
+		       c->num_attention_heads, c->num_key_value_heads, c->head_dim);
+	tram_sbuf_json_f32(sb, c->rms_norm_eps);
+	tram_sbuf_adds(sb, ",\"rope_theta\":");
+	tram_sbuf_json_f32(sb, c->rope_theta);
+	return tram_sbuf_addf(sb, ",\"tie_word_embeddings\":%s}\n",
+			      c->tie_word_embeddings ? "true" : "false");
+}
+
+int tram_hf_config_describe(const struct tram_hf_config *c, const char *path, bool json,
+			    struct tram_sbuf *sb)
+{
+	return c->family == TRAM_HF_LLAMA ? describe_llama(c, path, json, sb) :
+					    describe_gpt2(&c->gpt2, path, json, sb);
 }
 
 int tram_tokjson_describe(const struct tram_tokjson *tj, const char *path, bool json,

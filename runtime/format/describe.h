@@ -10,7 +10,7 @@
 
 #include "base/sbuf.h"
 #include "format/gguf.h"
-#include "format/hfconfig.h"
+#include "format/hfmodel.h"
 #include "format/idx.h"
 #include "format/npy.h"
 #include "format/safetensors.h"
@@ -28,8 +28,8 @@ int tram_idx_describe(struct tram_ctx *ctx, struct tram_idx *idx, bool json, str
 /* @max: the highest token, for the caller's own checks. */
 int tram_shard_describe(struct tram_ctx *ctx, const struct tram_shard *shard, bool json,
 			struct tram_sbuf *sb, uint32_t *max);
-int tram_gpt2_config_describe(const struct tram_gpt2_config *cfg, const char *path, bool json,
-			      struct tram_sbuf *sb);
+int tram_hf_config_describe(const struct tram_hf_config *cfg, const char *path, bool json,
+			    struct tram_sbuf *sb);
 int tram_tokjson_describe(const struct tram_tokjson *tj, const char *path, bool json,
 			  struct tram_sbuf *sb);
 

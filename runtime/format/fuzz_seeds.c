@@ -143,6 +143,13 @@ static const struct seed seeds[] = {
 	     "\"n_layer\":2,\"n_head\":4,\"n_inner\":null,\"activation_function\":\"gelu\","
 	     "\"layer_norm_epsilon\":1e-5,\"attn_pdrop\":0.1,\"embd_pdrop\":0,"
 	     "\"tie_word_embeddings\":false,\"bos_token_id\":1,\"scale_attn_weights\":true}"),
+	SEED("config", "llama",
+	     "{\"model_type\":\"llama\",\"vocab_size\":65,\"max_position_embeddings\":32,"
+	     "\"hidden_size\":48,\"intermediate_size\":64,\"num_hidden_layers\":2,"
+	     "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"head_dim\":16,"
+	     "\"hidden_act\":\"silu\",\"rms_norm_eps\":1e-5,\"rope_theta\":10000.0,"
+	     "\"rope_parameters\":{\"rope_type\":\"default\"},\"rope_scaling\":null,"
+	     "\"attention_bias\":false,\"tie_word_embeddings\":true,\"eos_token_id\":[1,2]}"),
 	SEED("tokenizer", "small",
 	     "{\"added_tokens\":[{\"id\":5,\"content\":\"<|e|>\",\"special\":true},"
 	     "{\"id\":7,\"content\":\"x \xc3\xa9\"}],\"normalizer\":null,\"pre_tokenizer\":{"

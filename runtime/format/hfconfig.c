@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.json of GPT-2: read_fields() goes through the keys, the bounds are in
+ * config.json of GPT-2: tram_gpt2_config_fields() goes through the keys, the bounds are in
  * tram_gpt2_config_check() so that a struct filled by hand meets the same
  * ones. The tensors that a config demands are listed at the end.
  */
 #include "format/hfconfig.h"
+#include "format/hfread.h"
 #include "format/safetensors.h"
-#include "base/json.h"
-#include "base/sbuf.h"
 
 #include <stdio.h>
-
-#define MAX_VOCAB	(1u << 24)
-#define MAX_POSITIONS	(1u << 20)
-#define MAX_EMBD	(1u << 16)
-#define MAX_LAYER	1024u
-#define MAX_HEAD	1024u
-#define MAX_INNER	(1u << 18)
 
 struct activation { const char *name; enum tram_gpt2_activation a; };
 static const struct activation activations[4];
@@ -31,36 +23,20 @@ const char *tram_gpt2_activation_name(enum tram_gpt2_activation a)
 	return "unknown";
 }
 
-static int check_u32(struct tram_ctx *ctx, const char *what, const char *field, uint32_t value,
-		     uint32_t max)
-{
-	if (value >= 1 && value <= max)
-		return 0;
-	return tram_fail(ctx, -EINVAL, "%s: %s: %u, limit 1 to %u", what, field, value, max);
-}
-
-static int check_drop(struct tram_ctx *ctx, const char *what, const char *field, float value)
-{
-	if (value >= 0 && value < 1)
-		return 0;
-	return tram_fail(ctx, -EINVAL, "%s: %s: %g, limit 0 to below 1", what, field,
-			 (double)value);
-}
-
 int tram_gpt2_config_check(struct tram_ctx *ctx, const char *what,
 			   const struct tram_gpt2_config *c)
 {
 	int r;
 
-	r = check_u32(ctx, what, "vocab_size", c->vocab_size, MAX_VOCAB);
-	r = r ? r : check_u32(ctx, what, "n_positions", c->n_positions, MAX_POSITIONS);
-	r = r ? r : check_u32(ctx, what, "n_embd", c->n_embd, MAX_EMBD);
-	r = r ? r : check_u32(ctx, what, "n_layer", c->n_layer, MAX_LAYER);
-	r = r ? r : check_u32(ctx, what, "n_head", c->n_head, MAX_HEAD);
-	r = r ? r : check_u32(ctx, what, "n_inner", c->n_inner, MAX_INNER);
-	r = r ? r : check_drop(ctx, what, "embd_pdrop", c->embd_pdrop);
-	r = r ? r : check_drop(ctx, what, "resid_pdrop", c->resid_pdrop);
-	r = r ? r : check_drop(ctx, what, "attn_pdrop", c->attn_pdrop);
+	r = tram_hf_check_u32(ctx, what, "vocab_size", c->vocab_size, TRAM_HF_MAX_VOCAB);
+	r = r ? r : tram_hf_check_u32(ctx, what, "n_positions", c->n_positions, TRAM_HF_MAX_POSITIONS);
+	r = r ? r : tram_hf_check_u32(ctx, what, "n_embd", c->n_embd, TRAM_HF_MAX_WIDTH);
+	r = r ? r : tram_hf_check_u32(ctx, what, "n_layer", c->n_layer, TRAM_HF_MAX_LAYERS);
+	r = r ? r : tram_hf_check_u32(ctx, what, "n_head", c->n_head, TRAM_HF_MAX_HEADS);
+	r = r ? r : tram_hf_check_u32(ctx, what, "n_inner", c->n_inner, TRAM_HF_MAX_INNER);
+	r = r ? r : tram_hf_check_drop(ctx, what, "embd_pdrop", c->embd_pdrop);
+	r = r ? r : tram_hf_check_drop(ctx, what, "resid_pdrop", c->resid_pdrop);
+	r = r ? r : tram_hf_check_drop(ctx, what, "attn_pdrop", c->attn_pdrop);
 	if (r)
 		return r;
 	if (c->n_embd % c->n_head)
@@ -73,44 +49,6 @@ int tram_gpt2_config_check(struct tram_ctx *ctx, const char *what,
 		return tram_fail(ctx, -EINVAL, "%s: activation: number %d is not one of the list",
 				 what, (int)c->activation);
 	return 0;
-}
-
-static int read_u32(const struct tram_json *j, const char *key, bool need, uint32_t max,
-		    uint32_t *out)
-{
-	uint64_t x;
-	int r = tram_json_u64(j, "", j->root, key, need, 1, max, &x);
-
-	if (!r)
-		*out = (uint32_t)x;
-	return r < 0 ? r : 0;
-}
-
-/* Bounds come later: here only what a float can hold. */
-static int read_f32(const struct tram_json *j, const char *key, float *out)
-{
-	double x;
-	int r = tram_json_f64(j, "", j->root, key, false, -1e30, 1e30, &x);
-
-	if (!r)
-		*out = (float)x;
-	return r < 0 ? r : 0;
-}
-
-/* A special token's id, or -1: also for null and for the list that some files hold. */
-static int read_id(const struct tram_json *j, const char *key, int32_t *out)
-{
-	yyjson_val *v = yyjson_obj_get(j->root, key);
-	uint64_t x;
-	int r;
-
-	*out = -1;
-	if (yyjson_is_arr(v) || (yyjson_is_sint(v) && yyjson_get_sint(v) == -1))
-		return 0;
-	r = tram_json_u64(j, "", j->root, key, false, 0, MAX_VOCAB - 1, &x);
-	if (!r)
-		*out = (int32_t)x;
-	return r < 0 ? r : 0;
 }
 
 static int read_activation(const struct tram_json *j, enum tram_gpt2_activation *out)
@@ -157,7 +95,7 @@ static int refuse_options(const struct tram_json *j)
 	return 0;
 }
 
-static int read_fields(const struct tram_json *j, struct tram_gpt2_config *c)
+int tram_gpt2_config_fields(const struct tram_json *j, struct tram_gpt2_config *c)
 {
 	const char *type;
 	int r;
@@ -172,18 +110,18 @@ static int read_fields(const struct tram_json *j, struct tram_gpt2_config *c)
 	if (strcmp(type, "gpt2"))
 		return tram_fail(j->ctx, -ENOTSUP, "%s: model_type: \"%.32s\", supported is gpt2",
 				 j->file, type);
-	r = read_u32(j, "vocab_size", true, MAX_VOCAB, &c->vocab_size);
-	r = r ? r : read_u32(j, "n_positions", true, MAX_POSITIONS, &c->n_positions);
-	r = r ? r : read_u32(j, "n_embd", true, MAX_EMBD, &c->n_embd);
-	r = r ? r : read_u32(j, "n_layer", true, MAX_LAYER, &c->n_layer);
-	r = r ? r : read_u32(j, "n_head", true, MAX_HEAD, &c->n_head);
-	r = r ? r : read_u32(j, "n_inner", false, MAX_INNER, &c->n_inner);
-	r = r ? r : read_f32(j, "layer_norm_epsilon", &c->layer_norm_epsilon);
-	r = r ? r : read_f32(j, "embd_pdrop", &c->embd_pdrop);
-	r = r ? r : read_f32(j, "resid_pdrop", &c->resid_pdrop);
-	r = r ? r : read_f32(j, "attn_pdrop", &c->attn_pdrop);
-	r = r ? r : read_id(j, "bos_token_id", &c->bos_token_id);
-	r = r ? r : read_id(j, "eos_token_id", &c->eos_token_id);
+	r = tram_hf_read_u32(j, "vocab_size", true, TRAM_HF_MAX_VOCAB, &c->vocab_size);
+	r = r ? r : tram_hf_read_u32(j, "n_positions", true, TRAM_HF_MAX_POSITIONS, &c->n_positions);
+	r = r ? r : tram_hf_read_u32(j, "n_embd", true, TRAM_HF_MAX_WIDTH, &c->n_embd);
+	r = r ? r : tram_hf_read_u32(j, "n_layer", true, TRAM_HF_MAX_LAYERS, &c->n_layer);
+	r = r ? r : tram_hf_read_u32(j, "n_head", true, TRAM_HF_MAX_HEADS, &c->n_head);
+	r = r ? r : tram_hf_read_u32(j, "n_inner", false, TRAM_HF_MAX_INNER, &c->n_inner);
+	r = r ? r : tram_hf_read_f32(j, "layer_norm_epsilon", &c->layer_norm_epsilon);
+	r = r ? r : tram_hf_read_f32(j, "embd_pdrop", &c->embd_pdrop);
+	r = r ? r : tram_hf_read_f32(j, "resid_pdrop", &c->resid_pdrop);
+	r = r ? r : tram_hf_read_f32(j, "attn_pdrop", &c->attn_pdrop);
+	r = r ? r : tram_hf_read_id(j, "bos_token_id", &c->bos_token_id);
+	r = r ? r : tram_hf_read_id(j, "eos_token_id", &c->eos_token_id);
 	if (r)
 		return r;
 	r = tram_json_bool(j, "", j->root, "tie_word_embeddings", false, &c->tie_word_embeddings);
@@ -196,47 +134,20 @@ static int read_fields(const struct tram_json *j, struct tram_gpt2_config *c)
 	return r ? r : tram_gpt2_config_check(j->ctx, j->file, c);
 }
 
+static int read_fields(const struct tram_json *j, void *cfg)
+{
+	return tram_gpt2_config_fields(j, cfg);
+}
+
 int tram_gpt2_config_read_source(struct tram_ctx *ctx, const struct tram_source *src,
 				 struct tram_gpt2_config *cfg)
 {
-	struct tram_json j;
-	size_t n;
-	char *text;
-	int r;
-
-	memset(cfg, 0, sizeof(*cfg));
-	r = tram_source_load(ctx, src, TRAM_CONFIG_MAX_BYTES, &text, &n);
-	if (r)
-		return r;
-	r = tram_json_parse(ctx, src->name, text, n, &j);
-	tram_free(ctx, text);
-	if (!r)
-		r = read_fields(&j, cfg);
-	if (r)
-		memset(cfg, 0, sizeof(*cfg));
-	tram_json_free(&j);
-	return r;
+	return tram_hf_read_source(ctx, src, read_fields, cfg, sizeof(*cfg));
 }
 
 int tram_gpt2_config_read(struct tram_ctx *ctx, const char *path, struct tram_gpt2_config *cfg)
 {
-	struct tram_file *f;
-	int r;
-
-	memset(cfg, 0, sizeof(*cfg));
-	r = tram_file_open(ctx, path, &f);
-	if (r)
-		return r;
-	r = tram_gpt2_config_read_source(ctx, tram_file_source(f), cfg);
-	tram_file_close(ctx, &f);
-	return r;
-}
-
-static void add_f32(struct tram_sbuf *sb, const char *key, float x)
-{
-	tram_sbuf_addf(sb, "  \"%s\": ", key);
-	tram_sbuf_json_f32(sb, x);
-	tram_sbuf_adds(sb, ",\n");
+	return tram_hf_read_file(ctx, path, read_fields, cfg, sizeof(*cfg));
 }
 
 int tram_gpt2_config_write(struct tram_ctx *ctx, const char *path,
@@ -254,19 +165,12 @@ int tram_gpt2_config_write(struct tram_ctx *ctx, const char *path,
 	tram_sbuf_addf(&sb, "  \"vocab_size\": %u,\n  \"n_positions\": %u,\n  \"n_embd\": %u,\n"
 		       "  \"n_layer\": %u,\n  \"n_head\": %u,\n  \"n_inner\": %u,\n",
 		       c->vocab_size, c->n_positions, c->n_embd, c->n_layer, c->n_head, c->n_inner);
-	add_f32(&sb, "layer_norm_epsilon", c->layer_norm_epsilon);
-	add_f32(&sb, "embd_pdrop", c->embd_pdrop);
-	add_f32(&sb, "resid_pdrop", c->resid_pdrop);
-	add_f32(&sb, "attn_pdrop", c->attn_pdrop);
-	/* null, not absent: transformers would put GPT-2's own 50256 in. */
-	if (c->bos_token_id < 0)
-		tram_sbuf_adds(&sb, "  \"bos_token_id\": null,\n");
-	else
-		tram_sbuf_addf(&sb, "  \"bos_token_id\": %d,\n", c->bos_token_id);
-	if (c->eos_token_id < 0)
-		tram_sbuf_adds(&sb, "  \"eos_token_id\": null,\n");
-	else
-		tram_sbuf_addf(&sb, "  \"eos_token_id\": %d,\n", c->eos_token_id);
+	tram_hf_add_f32(&sb, "layer_norm_epsilon", c->layer_norm_epsilon);
+	tram_hf_add_f32(&sb, "embd_pdrop", c->embd_pdrop);
+	tram_hf_add_f32(&sb, "resid_pdrop", c->resid_pdrop);
+	tram_hf_add_f32(&sb, "attn_pdrop", c->attn_pdrop);
+	tram_hf_add_id(&sb, "bos_token_id", c->bos_token_id);
+	tram_hf_add_id(&sb, "eos_token_id", c->eos_token_id);
 	tram_sbuf_addf(&sb, "  \"scale_attn_weights\": true,\n  \"tie_word_embeddings\": %s,\n"
 		       "  \"torch_dtype\": \"float32\"\n}\n",
 		       c->tie_word_embeddings ? "true" : "false");

@@ -38,6 +38,10 @@ int tram_gpt2_config_read(struct tram_ctx *ctx, const char *path, struct tram_gp
 int tram_gpt2_config_read_source(struct tram_ctx *ctx, const struct tram_source *src,
 				 struct tram_gpt2_config *cfg);
 
+struct tram_json;
+/* The same of text that is parsed already. */
+int tram_gpt2_config_fields(const struct tram_json *j, struct tram_gpt2_config *cfg);
+
 /* The same bounds for a struct filled by hand; @what takes the file's place in messages. */
 int tram_gpt2_config_check(struct tram_ctx *ctx, const char *what,
 			   const struct tram_gpt2_config *cfg);
@@ -57,7 +61,7 @@ uint64_t tram_gpt2_params(const struct tram_gpt2_config *cfg);
  * "lm_head.weight" where it is not tied. Projections ("Conv1D") are [in, out].
  */
 struct tram_gpt2_tensor {
-	char name[64];		/* without "transformer." */
+	char name[64];		/* GPT-2: without "transformer." */
 	unsigned int ndim;
 	uint64_t shape[2];
 };

@@ -24,7 +24,7 @@ struct inspection {
 	bool json;
 	struct tram_sbuf out;
 
-	struct tram_gpt2_config cfg;
+	struct tram_hf_config cfg;
 	bool have_cfg;
 	uint32_t ids;			/* of the tokenizer; 0: none */
 	TRAM_VEC(struct weights) weights;
@@ -181,12 +181,12 @@ static int inspect_shard(struct inspection *in, const char *path)
 
 static int inspect_config(struct inspection *in, const char *path)
 {
-	int r = tram_gpt2_config_read(in->ctx, path, &in->cfg);
+	int r = tram_hf_config_read(in->ctx, path, &in->cfg);
 
 	if (r)
 		return r;
 	in->have_cfg = true;
-	return tram_gpt2_config_describe(&in->cfg, path, in->json, &in->out);
+	return tram_hf_config_describe(&in->cfg, path, in->json, &in->out);
 }
 
 static int inspect_tokenizer(struct inspection *in, const char *path)
@@ -271,7 +271,7 @@ static int check_tensor(struct inspection *in, const char *path, const struct tr
 	for (i = 0; i < in->weights.n && !found; i++) {
 		if (!is_model_file(in, &in->weights.v[i]))
 			continue;
-		found = tram_gpt2_find(in->weights.v[i].st, t->name);
+		found = tram_hf_find(in->cfg.family, in->weights.v[i].st, t->name);
 		file = found ? tram_safetensors_name(in->weights.v[i].st) : path;
 	}
 	if (found && !is_float(found->dtype))
@@ -304,19 +304,19 @@ static int check_folder(struct inspection *in, const char *path)
 	int r;
 
 	if (in->have_cfg && in->weights.n) {
-		for (i = 0; i < tram_gpt2_tensor_count(&in->cfg); i++) {
-			tram_gpt2_tensor_at(&in->cfg, i, &t);
+		for (i = 0; i < tram_hf_tensor_count(&in->cfg); i++) {
+			tram_hf_tensor_at(&in->cfg, i, &t);
 			r = check_tensor(in, path, &t);
 			if (r)
 				return r;
 		}
 	}
-	if (in->have_cfg && in->ids > in->cfg.vocab_size)
+	if (in->have_cfg && in->ids > tram_hf_vocab(&in->cfg))
 		return tram_fail(in->ctx, -EINVAL,
 				 "%s: tokenizer.json: %u ids, config.json has vocab_size %u", path,
-				 in->ids, in->cfg.vocab_size);
+				 in->ids, tram_hf_vocab(&in->cfg));
 	if (in->max_shard && (in->have_cfg || in->ids)) {
-		uint32_t limit = in->have_cfg ? in->cfg.vocab_size : in->ids;
+		uint32_t limit = in->have_cfg ? tram_hf_vocab(&in->cfg) : in->ids;
 
 		if (in->max_token >= limit)
 			return tram_fail(in->ctx, -EINVAL, "%s: token %u, %s has ids below %u",
@@ -330,7 +330,7 @@ static int describe_folder(struct inspection *in, const char *path)
 {
 	struct tram_sbuf *sb = &in->out;
 	bool model = in->have_cfg && in->weights.n;
-	size_t i, n = model ? tram_gpt2_tensor_count(&in->cfg) : 0;
+	size_t i, n = model ? tram_hf_tensor_count(&in->cfg) : 0;
 
 	if (in->json) {
 		tram_describe_head(sb, "folder", path);
