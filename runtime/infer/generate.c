@@ -48,8 +48,8 @@ int tram_generator_create(struct tram_device *dev, const struct tram_model *mode
 	if (!g)
 		return -ENOMEM;
 	g->ctx = model->ctx;
-	g->max_seq = model->cfg.n_positions;
-	g->vocab = model->cfg.vocab_size;
+	g->max_seq = model->max_seq;
+	g->vocab = model->vocab;
 	g->context = tram_calloc(g->ctx, g->max_seq, sizeof(*g->context));
 	r = g->context ? tram_sampler_init(&g->sampler, g->ctx, g->vocab) : -ENOMEM;
 	if (!r)
@@ -89,12 +89,13 @@ void tram_generator_destroy(struct tram_generator **gen)
 static int run(struct tram_generator *g, struct tram_exec *exec, const uint32_t *ids, uint32_t n)
 {
 	int32_t *tokens = tram_exec_input(exec, 0, "tokens");
-	int32_t *positions = tram_exec_input(exec, 0, "positions");
+	int32_t *positions = tram_exec_input(exec, 0, "positions");	/* NULL: not asked for */
 	int r;
 
 	for (uint32_t i = 0; i < n; i++) {
 		tokens[i] = (int32_t)ids[i];
-		positions[i] = (int32_t)(g->held + i);
+		if (positions)
+			positions[i] = (int32_t)(g->held + i);
 	}
 	tram_exec_step(exec, 0)->pos = g->held;
 	r = tram_exec_run(exec);

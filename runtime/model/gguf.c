@@ -12,7 +12,7 @@ static void shape_of(const struct tram_model_tensor *t, uint64_t shape[TRAM_MAX_
 		shape[d] = t->shape.dim[d];
 }
 
-int tram_model_gguf_config(struct tram_ctx *ctx, const char *path, struct tram_gpt2_config *cfg)
+int tram_model_gguf_config(struct tram_ctx *ctx, const char *path, struct tram_hf_config *cfg)
 {
 	struct tram_gguf *g;
 	const char *arch;
@@ -20,9 +20,10 @@ int tram_model_gguf_config(struct tram_ctx *ctx, const char *path, struct tram_g
 
 	if (r)
 		return r;
+	cfg->family = TRAM_HF_GPT2;
 	r = tram_gguf_arch(ctx, g, &arch);
 	if (!r)
-		r = tram_gguf_gpt2_config(ctx, g, cfg);
+		r = tram_gguf_gpt2_config(ctx, g, &cfg->gpt2);
 	tram_gguf_close(ctx, &g);
 	return r;
 }
@@ -53,11 +54,11 @@ static int declare(const struct tram_model *m, struct tram_gguf_writer *w, const
 		   const struct tram_tokjson *tj)
 {
 	uint64_t shape[TRAM_MAX_RANK];
-	int r = tram_gguf_put_gpt2_config(m->ctx, w, path, &m->cfg);
+	int r = tram_gguf_put_gpt2_config(m->ctx, w, path, &m->cfg.gpt2);
 
 	if (!r)
-		r = tram_gguf_put_tokenizer(m->ctx, w, path, tj, m->cfg.vocab_size,
-					    m->cfg.bos_token_id, m->cfg.eos_token_id);
+		r = tram_gguf_put_tokenizer(m->ctx, w, path, tj, m->cfg.gpt2.vocab_size,
+					    m->cfg.gpt2.bos_token_id, m->cfg.gpt2.eos_token_id);
 	for (size_t i = 0; !r && i < m->tensors.n; i++) {
 		const struct tram_model_tensor *t = &m->tensors.v[i];
 
@@ -87,8 +88,12 @@ int tram_model_save_gguf(const struct tram_model *m, const float *flat, const ch
 {
 	struct tram_gguf_writer *w = NULL;
 	struct tram_tokjson tj = { 0 };
-	int r = tokenizer ? tram_tokjson_open(m->ctx, tokenizer, &tj) : 0;
+	int r;
 
+	if (m->family->hf != TRAM_HF_GPT2)
+		return tram_fail(m->ctx, -ENOTSUP, "%s: model family %s: only gpt2 is written as GGUF; use "
+				 "safetensors", path, m->family->name);
+	r = tokenizer ? tram_tokjson_open(m->ctx, tokenizer, &tj) : 0;
 	if (!r)
 		r = tram_gguf_writer_create(m->ctx, path, &w);
 	if (!r)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Models without their graphs: presets, the layout of the flat variable,
- * initialisation, reading and writing of weights. gpt2.c builds the graphs.
+ * initialisation, reading and writing of weights. graph.c builds the graphs.
  */
 #include "model/model.h"
 
@@ -20,32 +20,7 @@ static size_t n_presets(void);
 
 /* --- opening --------------------------------------------------------------- */
 
-static void preset_config(const struct tram_preset *p, uint32_t vocab, uint32_t seq,
-			  struct tram_gpt2_config *cfg)
-{
-	*cfg = (struct tram_gpt2_config){
-		.vocab_size = vocab ? vocab : p->vocab,
-		.n_positions = seq ? seq : p->seq,
-		.n_embd = p->width, .n_layer = p->layers, .n_head = p->heads,
-		.n_inner = 4 * p->width, .layer_norm_epsilon = 1e-5f,
-		.tie_word_embeddings = true, .bos_token_id = -1, .eos_token_id = -1,
-	};
-}
-
-static int folder_config(struct tram_ctx *ctx, const char *dir, struct tram_gpt2_config *cfg)
-{
-	char *path;
-	int r;
-
-	if (tram_gguf_is(dir))
-		return tram_model_gguf_config(ctx, dir, cfg);
-	path = tram_asprintf(ctx, "%s/config.json", dir);
-	if (!path)
-		return -ENOMEM;
-	r = tram_gpt2_config_read(ctx, path, cfg);
-	tram_free(ctx, path);
-	return r;
-}
+static const struct tram_model_family *const families[] = { &tram_gpt2_family, &tram_llama_family };
 
 static const struct tram_preset *find_preset(const char *name)
 {
@@ -55,47 +30,115 @@ static const struct tram_preset *find_preset(const char *name)
 	return NULL;
 }
 
-static int read_config(struct tram_ctx *ctx, const char *spec, uint32_t vocab, uint32_t seq,
-		       struct tram_gpt2_config *cfg)
+static void preset_config(struct tram_model *m, const struct tram_preset *p, uint32_t vocab,
+			  uint32_t seq)
+{
+	for (size_t i = 0; i < TRAM_ARRAY_SIZE(families); i++)
+		if (!strcmp(families[i]->name, p->family))
+			m->family = families[i];
+	m->cfg.family = m->family->hf;
+	m->family->preset(p, vocab ? vocab : p->vocab, seq ? seq : p->seq, &m->cfg);
+}
+
+static int folder_config(struct tram_model *m, const char *dir)
+{
+	bool gguf = tram_gguf_is(dir);
+	char *path = gguf ? NULL : tram_asprintf(m->ctx, "%s/config.json", dir);
+	int r;
+
+	if (!gguf && !path)
+		return -ENOMEM;
+	r = gguf ? tram_model_gguf_config(m->ctx, dir, &m->cfg) :
+		   tram_hf_config_read(m->ctx, path, &m->cfg);
+	tram_free(m->ctx, path);
+	for (size_t i = 0; !r && i < TRAM_ARRAY_SIZE(families); i++)
+		if (families[i]->hf == m->cfg.family)
+			m->family = families[i];
+	return r;
+}
+
+static int unknown_model(struct tram_ctx *ctx, int r, const char *spec)
+{
+	char names[256] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_presets() && n < sizeof(names); i++)
+		n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "",
+				      presets[i].name);
+	return tram_fail(ctx, r, "model %s: neither a preset (%s) nor a folder with config.json "
+			 "nor a GGUF file", spec, names);
+}
+
+static int read_config(struct tram_model *m, const char *spec, uint32_t vocab, uint32_t seq)
 {
 	const struct tram_preset *p = find_preset(spec);
 	int r;
 
 	if (p) {
-		preset_config(p, vocab, seq, cfg);
+		preset_config(m, p, vocab, seq);
+		m->family->numbers(m);
 		return 0;
 	}
-	r = folder_config(ctx, spec, cfg);
+	r = folder_config(m, spec);
 	if (r == -ENOENT && !strchr(spec, '/'))
-		return tram_fail(ctx, r, "model %s: neither a preset (nano, micro, mini, small, "
-				 "gpt2) nor a folder with config.json nor a GGUF file", spec);
+		return unknown_model(m->ctx, r, spec);
 	if (r)
 		return r;
-	if (vocab > cfg->vocab_size)
-		return tram_fail(ctx, -EINVAL, "model %s: vocab_size is %u, but the tokenizer has "
+	m->family->numbers(m);
+	if (vocab > m->vocab)
+		return tram_fail(m->ctx, -EINVAL, "model %s: vocab_size is %u, but the tokenizer has "
 				 "%u entries; use the tokenizer that the model was made with",
-				 spec, cfg->vocab_size, vocab);
-	if (seq > cfg->n_positions)
-		return tram_fail(ctx, -EINVAL, "model %s: n_positions is %u, but sequences of %u "
-				 "tokens were asked for; use --seq %u or less", spec,
-				 cfg->n_positions, seq, cfg->n_positions);
+				 spec, m->vocab, vocab);
+	if (seq > m->max_seq)
+		return tram_fail(m->ctx, -EINVAL, "model %s: %s is %u, but sequences of %u tokens "
+				 "were asked for; use --seq %u or less", spec,
+				 m->family->positions_field, m->max_seq, seq, m->max_seq);
 	return 0;
 }
 
 /* What the kernels can run, beyond what a config file may say. */
-static int check_config(struct tram_ctx *ctx, const char *spec, const struct tram_gpt2_config *c)
+static int check_config(const struct tram_model *m, const char *spec)
 {
-	uint32_t d;
-	int r = tram_gpt2_config_check(ctx, spec, c);
+	int r = tram_hf_config_check(m->ctx, spec, &m->cfg);
 
 	if (r)
 		return r;
-	d = c->n_embd / c->n_head;
-	if (d % 4 || d > 128)
-		return tram_fail(ctx, -EINVAL, "model %s: a head has %u elements; multiples of 4 "
-				 "up to 128 are supported: choose n_head so that n_embd / n_head "
-				 "is one", spec, d);
+	if (m->head_dim % 4 || m->head_dim > 128)
+		return tram_fail(m->ctx, -EINVAL, "model %s: a head has %u elements; multiples of 4 "
+				 "up to 128 are supported: choose %s is one", spec, m->head_dim,
+				 m->family->heads_field);
 	return 0;
+}
+
+bool tram_name_ends(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !strcmp(s + n - m, end);
+}
+
+/* The family's tensors in Hugging Face's order, without places. */
+static int list_tensors(struct tram_model *m)
+{
+	size_t n = tram_hf_tensor_count(&m->cfg);
+	int r = tram_vec_reserve(m->ctx, &m->tensors, n);
+
+	for (size_t i = 0; !r && i < n; i++) {
+		struct tram_gpt2_tensor g;
+		struct tram_model_tensor t = { 0 };
+
+		tram_hf_tensor_at(&m->cfg, i, &g);
+		t.name = tram_strdup(m->ctx, g.name);
+		if (!t.name)
+			return -ENOMEM;
+		t.shape.rank = g.ndim;
+		for (uint32_t k = 0; k < g.ndim; k++)
+			t.shape.dim[k] = (uint32_t)g.shape[k];
+		t.decays = g.ndim >= 2;
+		m->family->describe(m, &t);
+		r = tram_vec_push(m->ctx, &m->tensors, t);
+	}
+	return r;
 }
 
 /* Those that decay first, otherwise as they were. */
@@ -117,13 +160,16 @@ static int sort_tensors(struct tram_model *m)
 
 static void place_tensors(struct tram_model *m)
 {
+	uint64_t end = 0;
+
 	for (size_t i = 0; i < m->tensors.n; i++) {
 		struct tram_model_tensor *t = &m->tensors.v[i];
 		uint64_t n = tram_shape_count(&t->shape);
 
-		t->first = m->flat;
+		t->first = t->joined ? end : TRAM_ALIGN_UP(end, (uint64_t)TRAM_MODEL_ALIGN);
+		end = t->first + n;
 		m->parameters += n;
-		m->flat = TRAM_ALIGN_UP(m->flat + n, (uint64_t)TRAM_MODEL_ALIGN);
+		m->flat = TRAM_ALIGN_UP(end, (uint64_t)TRAM_MODEL_ALIGN);
 		if (t->decays)
 			m->decay_count = m->flat;
 	}
@@ -140,18 +186,17 @@ int tram_model_open(struct tram_ctx *ctx, const char *spec, uint32_t vocab, uint
 	if (!m)
 		return -ENOMEM;
 	m->ctx = ctx;
-	r = read_config(ctx, spec, vocab, seq, &m->cfg);
+	r = read_config(m, spec, vocab, seq);
 	if (!r)
-		r = check_config(ctx, spec, &m->cfg);
+		r = check_config(m, spec);
 	if (!r)
-		r = tram_gpt2_tensors(m);
+		r = list_tensors(m);
 	if (!r)
 		r = sort_tensors(m);
 	if (r) {
 		tram_model_close(&m);
 		return r;
 	}
-	m->dropout = m->cfg.resid_pdrop;
 	place_tensors(m);
 	*model = m;
 	return 0;
@@ -175,21 +220,18 @@ int tram_model_set_dropout(struct tram_model *m, float p)
 	if (!(p >= 0 && p < 1))
 		return tram_fail(m->ctx, -EINVAL, "dropout %g: must be at least 0 and below 1", p);
 	m->dropout = p;
-	m->cfg.embd_pdrop = m->cfg.resid_pdrop = p;
-	m->cfg.attn_pdrop = 0;
+	m->family->set_dropout(&m->cfg, p);
 	return 0;
 }
 
 void tram_model_info(const struct tram_model *m, struct tram_model_info *info)
 {
-	const struct tram_gpt2_config *c = &m->cfg;
-
 	*info = (struct tram_model_info){
-		.family = "gpt2", .vocab = c->vocab_size, .max_seq = c->n_positions,
-		.width = c->n_embd, .layers = c->n_layer, .heads = c->n_head,
-		.kv_heads = c->n_head, .parameters = m->parameters, .flat = m->flat,
+		.family = m->family->name, .vocab = m->vocab, .max_seq = m->max_seq,
+		.width = m->width, .layers = m->layers, .heads = m->heads,
+		.kv_heads = m->kv_heads, .parameters = m->parameters, .flat = m->flat,
 		.decay_count = m->decay_count, .tensors = (uint32_t)m->tensors.n,
-		.dropout = m->dropout,
+		.dropout = m->dropout, .head_dim = m->head_dim,
 	};
 }
 
@@ -271,7 +313,8 @@ static int load_tensor(const struct tram_model *m, struct tram_safetensors *st,
 	const struct tram_st_tensor *s;
 
 	snprintf(name, sizeof(name), "%s%s", prefix, t->name);
-	s = *prefix ? tram_safetensors_find(st, name) : tram_gpt2_find(st, name);
+	s = *prefix ? tram_safetensors_find(st, name) :
+		      tram_hf_find(m->family->hf, st, name);
 	tram_shape_text(&t->shape, want);
 	if (!s)
 		return tram_fail(m->ctx, -EINVAL, "%s: tensor %s is missing; the model needs it "
@@ -344,7 +387,7 @@ int tram_model_save(const struct tram_model *m, const float *flat, const char *p
 
 int tram_model_save_config(const struct tram_model *m, const char *path)
 {
-	return tram_gpt2_config_write(m->ctx, path, &m->cfg);
+	return tram_hf_config_write(m->ctx, path, &m->cfg);
 }
 
 static int by_name(const void *a, const void *b)
@@ -386,12 +429,15 @@ int tram_model_sha256(const struct tram_model *m, const float *flat, char hex[65
 /* --- presets ------------------------------------------------------------------------ */
 
 static const struct tram_preset presets[] = {
-	/* name, layers, heads, width, seq, vocab */
-	{ "nano", 2, 2, 64, 64, 256 },
-	{ "micro", 4, 4, 128, 128, 256 },
-	{ "mini", 6, 6, 384, 256, 256 },
-	{ "small", 8, 8, 512, 512, 8192 },
-	{ "gpt2", 12, 12, 768, 1024, 50257 },
+	/* name, layers, heads, width, seq, vocab, family, kv_heads, inner */
+	{ "nano", 2, 2, 64, 64, 256, "gpt2", 2, 256 },
+	{ "micro", 4, 4, 128, 128, 256, "gpt2", 4, 512 },
+	{ "mini", 6, 6, 384, 256, 256, "gpt2", 6, 1536 },
+	{ "small", 8, 8, 512, 512, 8192, "gpt2", 8, 2048 },
+	{ "gpt2", 12, 12, 768, 1024, 50257, "gpt2", 12, 3072 },
+	{ "llama-nano", 2, 4, 64, 64, 256, "llama", 2, 176 },
+	{ "llama-micro", 4, 4, 128, 128, 256, "llama", 2, 352 },
+	{ "stories15m", 6, 6, 288, 256, 32000, "llama", 6, 768 },
 };
 
 static size_t n_presets(void)

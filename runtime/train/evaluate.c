@@ -33,7 +33,7 @@ int tram_evaluator_create(struct tram_device *dev, const struct tram_model *mode
 	e->ctx = model->ctx;
 	e->batch = batch;
 	e->seq = seq;
-	e->vocab = model->cfg.vocab_size;
+	e->vocab = model->vocab;
 	e->tokens = tram_calloc(e->ctx, (size_t)seq + 1, sizeof(*e->tokens));
 	r = e->tokens ? 0 : -ENOMEM;
 	if (!r)

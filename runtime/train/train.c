@@ -78,7 +78,7 @@ static int set_params(struct tram_trainer *t, const struct tram_train_params *p)
 	*q = *p;
 	q->steps = p->steps ? p->steps : 100;
 	q->batch = p->batch ? p->batch : 8;
-	q->seq = p->seq ? p->seq : t->model->cfg.n_positions;
+	q->seq = p->seq ? p->seq : t->model->max_seq;
 	q->shards = p->shards ? p->shards : 1;
 	q->lr = p->lr != 0 ? p->lr : 3e-4;
 	q->beta1 = p->beta1 != 0 ? p->beta1 : 0.9;
@@ -289,7 +289,7 @@ static int create_loader(struct tram_trainer *t)
 {
 	const struct tram_loader_params lp = {
 		.batch = t->p.batch, .seq = t->p.seq, .shards = t->p.shards,
-		.vocab = t->model->cfg.vocab_size, .order = t->p.order, .seed = t->p.seed,
+		.vocab = t->model->vocab, .order = t->p.order, .seed = t->p.seed,
 		.first_step = t->state.step,
 	};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Models: a configuration, the layout of their parameters in one flat
- * variable, and builders of their graphs. GPT-2's family, with Hugging Face's
- * names in and out.
+ * variable, and builders of their graphs. Families: GPT-2's and Llama's, with
+ * Hugging Face's names in and out.
  */
 #ifndef TRAM_MODEL_H
 #define TRAM_MODEL_H
@@ -19,17 +19,18 @@ extern "C" {
 struct tram_model;
 
 struct tram_model_info {
-	const char *family;		/* "gpt2" */
+	const char *family;		/* "gpt2", "llama" */
 	uint32_t vocab, max_seq, width, layers, heads, kv_heads;
 	uint64_t parameters;		/* elements, tied ones once */
 	uint64_t flat;			/* elements of the flat variable, padding included */
 	uint64_t decay_count;		/* weight decay applies to the first of them */
 	uint32_t tensors;
 	float dropout;
+	uint32_t head_dim;
 };
 
 /*
- * @spec: a preset ("nano", "micro", "mini", "small", "gpt2"; tram_model_presets lists them), a folder with config.json, or a GGUF file
+ * @spec: a preset ("nano", "llama-nano", ...; tram_model_presets lists them), a folder with config.json, or a GGUF file
  * (FILE.gguf; architecture gpt2). @vocab and @seq size a preset (0: the preset's own); a folder's or file's must hold
  * at least that.
  */
@@ -37,7 +38,12 @@ int tram_model_open(struct tram_ctx *ctx, const char *spec, uint32_t vocab, uint
 		    struct tram_model **model);
 void tram_model_close(struct tram_model **model);
 
-struct tram_preset { const char *name; uint32_t layers, heads, width, seq, vocab; };
+struct tram_preset {
+	const char *name;
+	uint32_t layers, heads, width, seq, vocab;
+	const char *family;
+	uint32_t kv_heads, inner;
+};
 const struct tram_preset *tram_model_presets(size_t *n);
 
 void tram_model_info(const struct tram_model *model, struct tram_model_info *info);
@@ -45,7 +51,7 @@ void tram_model_info(const struct tram_model *model, struct tram_model_info *inf
 int tram_model_set_dropout(struct tram_model *model, float p);
 
 struct tram_tensor_info {
-	const char *name;		/* "transformer.h.0.attn.c_attn.weight" without "transformer." */
+	const char *name;		/* as in Hugging Face's files; GPT-2's without "transformer." */
 	struct tram_shape shape;
 	uint64_t first;			/* place in the flat variable, elements */
 	bool decays;
@@ -55,11 +61,11 @@ bool tram_model_tensor(const struct tram_model *model, uint32_t i, struct tram_t
 
 /* --- weights: flat host arrays of info.flat elements -------------------------------- */
 
-/* GPT-2's initialisation: normal(0, 0.02), residual projections over sqrt(2 layers); from @seed alone. */
+/* GPT-2's initialisation, for all: normal(0, 0.02), residual projections over sqrt(2 layers); from @seed alone. */
 void tram_model_init(const struct tram_model *model, uint64_t seed, float *flat);
 /*
- * From safetensors (F32, F16, BF16, F64), names with or without "transformer.", or from GGUF (FILE.gguf; F32, F16, BF16,
- * Q8_0); all must be there and fit. -ENOTSUP for other types of tensors.
+ * From safetensors (F32, F16, BF16, F64), names with or without "transformer." or "model.", or from GGUF (FILE.gguf;
+ * F32, F16, BF16, Q8_0); all must be there and fit. -ENOTSUP for other types of tensors.
  */
 int tram_model_load(const struct tram_model *model, const char *path, float *flat);
 /* F32 safetensors, durable. */
@@ -95,7 +101,7 @@ int tram_model_eval_graph(const struct tram_model *model, uint32_t batch, uint32
 			  bool logits, struct tram_graph **graph);
 
 /*
- * One chunk of T tokens at the step block's pos: inputs "tokens", "positions" i32 [1, T]; variables "params",
+ * One chunk of T tokens at the step block's pos: inputs "tokens" and, for GPT-2, "positions" i32 [1, T]; variables "params",
  * "k<i>", "v<i>" [1, max_seq, G, D]; output "logits" f32 [T, V] (last_only: [1, V] of the last token).
  */
 int tram_model_decode_graph(const struct tram_model *model, uint32_t tokens, bool last_only,
