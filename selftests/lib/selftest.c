@@ -148,21 +148,28 @@ const char *test_tokens(struct tram_ctx *ctx, const char *name, uint64_t n, uint
 	return out;
 }
 
-const char *test_config(const char *name, uint32_t vocab, uint32_t positions, uint32_t width,
-			uint32_t layers, uint32_t heads)
+const char *test_config_text(const char *name, const char *text)
 {
 	const char *folder = test_path(name);
-	char path[300], text[400];
+	char path[300];
 
 	if (mkdir(folder, 0777))
 		assert_int_equal(errno, EEXIST);
 	snprintf(path, sizeof(path), "%s/config.json", folder);
+	test_write(path, text, strlen(text));
+	return folder;
+}
+
+const char *test_config(const char *name, uint32_t vocab, uint32_t positions, uint32_t width,
+			uint32_t layers, uint32_t heads)
+{
+	char text[400];
+
 	snprintf(text, sizeof(text), "{\"model_type\": \"gpt2\", \"vocab_size\": %u, "
 		 "\"n_positions\": %u, \"n_embd\": %u, \"n_layer\": %u, \"n_head\": %u, "
 		 "\"embd_pdrop\": 0.0, \"resid_pdrop\": 0.0, \"attn_pdrop\": 0.0}",
 		 vocab, positions, width, layers, heads);
-	test_write(path, text, strlen(text));
-	return folder;
+	return test_config_text(name, text);
 }
 
 void test_fill(const struct tram_model *model, float *flat)
@@ -184,7 +191,8 @@ void test_fill(const struct tram_model *model, float *flat)
 			uint32_t u = (uint32_t)((i + 1) * 2654435761u + key) * 2246822519u;
 			float x = ((float)(u >> 8) * 0x1p-24f - 0.5f) * 0.125f;
 
-			if (strstr(t.name, "ln_") && strstr(t.name, "weight"))
+			if ((strstr(t.name, "ln_") || strstr(t.name, "norm")) &&
+			    strstr(t.name, "weight"))
 				x += 1;
 			flat[t.first + i] = x;
 		}

@@ -41,6 +41,8 @@ uint32_t test_token(uint64_t i, uint32_t v);
 /* A shard of @n such tokens (v <= 256) at "DIR/NAME/shard-000000.bin"; returns the folder. */
 const char *test_tokens(struct tram_ctx *ctx, const char *name, uint64_t n, uint32_t v);
 
+/* A folder at "DIR/NAME" whose config.json is @text. */
+const char *test_config_text(const char *name, const char *text);
 /* A GPT-2 config folder at "DIR/NAME". */
 const char *test_config(const char *name, uint32_t vocab, uint32_t positions, uint32_t width,
 			uint32_t layers, uint32_t heads);

@@ -50,7 +50,7 @@ def fill(name, shape):
     u = (u * np.uint64(2246822519)) & np.uint64(0xffffffff)
     x = ((u >> np.uint64(8)).astype(np.float32) * np.float32(2.0 ** -24) - np.float32(0.5))
     x = x * np.float32(0.125)
-    if '.ln_' in '.' + name and name.endswith('weight'):
+    if ('.ln_' in '.' + name or 'norm' in name) and name.endswith('weight'):
         x = x + np.float32(1)
     return x.reshape(shape)
 
@@ -81,9 +81,8 @@ def loss_of(p, x, y):
     return F.cross_entropy((h @ p['wte.weight'].T).view(-1, V), y.view(-1))
 
 
-def main():
-    torch.set_num_threads(1)
-    p = {n: torch.tensor(fill(n, s)).double().requires_grad_() for n, s in names()}
+def train(p, loss_of):
+    """Losses, norms before clipping, and the weights' sums at the end."""
     groups = [
         {'params': [t for t in p.values() if t.dim() >= 2], 'weight_decay': DECAY},
         {'params': [t for t in p.values() if t.dim() < 2], 'weight_decay': 0.0},
@@ -102,18 +101,36 @@ def main():
         norms.append(torch.nn.utils.clip_grad_norm_(list(p.values()), CLIP).item())
         opt.step()
         losses.append(loss.item())
-    sums = {n: t.sum().item() for n, t in p.items()}
+    return losses, norms, {n: t.sum().item() for n, t in p.items()}
+
+
+def parameters(names):
+    return {n: torch.tensor(fill(n, s)).double().requires_grad_() for n, s in names}
+
+
+def show_head(script):
+    torch.set_num_threads(1)
     print('/* SPDX-License-Identifier: MIT */')
-    print(f'/* Made by pin_gpt2.py with torch {torch.__version__.split("+")[0]}; not edited by hand. */')
+    print(f'/* Made by {script} with torch {torch.__version__.split("+")[0]}; not edited by hand. */')
+
+
+def show(suffix, result, shown):
+    losses, norms, sums = result
     for name, values in (('pinned_loss', losses), ('pinned_norm', norms)):
-        print(f'static const double {name}[{STEPS}] = {{')
+        print(f'static const double {name}{suffix}[{STEPS}] = {{')
         for i in range(0, STEPS, 4):
             print('\t' + ', '.join(f'{v:.12f}' for v in values[i:i + 4]) + ',')
         print('};')
-    print('static const struct { const char *name; double sum; } pinned_sums[] = {')
-    for n in ('wte.weight', 'h.0.attn.c_attn.weight', 'h.1.mlp.c_proj.weight', 'ln_f.weight'):
+    print(f'static const struct pinned_sum pinned_sums{suffix}[] = {{')
+    for n in shown:
         print(f'\t{{ "{n}", {sums[n]:.12f} }},')
     print('};')
+
+
+def main():
+    show_head('pin_gpt2.py')
+    show('', train(parameters(names()), loss_of),
+         ('wte.weight', 'h.0.attn.c_attn.weight', 'h.1.mlp.c_proj.weight', 'ln_f.weight'))
 
 
 if __name__ == '__main__':

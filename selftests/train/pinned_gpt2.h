@@ -14,7 +14,7 @@ static const double pinned_norm[20] = {
 	0.674398798043, 0.784417887054, 0.746137501487, 0.719086457377,
 	0.800330452828, 0.713862761213, 0.995772659289, 0.627265795498,
 };
-static const struct { const char *name; double sum; } pinned_sums[] = {
+static const struct pinned_sum pinned_sums[] = {
 	{ "wte.weight", -1.551572685791 },
 	{ "h.0.attn.c_attn.weight", -1.564817850173 },
 	{ "h.1.mlp.c_proj.weight", -2.495409997779 },
