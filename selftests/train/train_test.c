@@ -76,6 +76,21 @@ static void log_nothing(void *arg, enum tram_log_level level, const char *line)
 {
 }
 
+static bool llama;	/* the family of the group of tests that runs */
+
+static const char *model_config(void)
+{
+	char text[500];
+
+	if (!llama)
+		return test_config("model", V, T, D, L, H);
+	snprintf(text, sizeof(text), "{\"model_type\": \"llama\", \"vocab_size\": %d, "
+		 "\"max_position_embeddings\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, "
+		 "\"num_attention_heads\": %d, \"num_key_value_heads\": 2, "
+		 "\"intermediate_size\": 88}", V, T, D, L, H);
+	return test_config_text("llama", text);
+}
+
 static int start(struct tram_ctx *ctx, const char *selector, struct run *r)
 {
 	struct tram_stream *stream = NULL, *eval = NULL;
@@ -83,7 +98,7 @@ static int start(struct tram_ctx *ctx, const char *selector, struct run *r)
 	struct tram_device **devs = NULL;
 	struct tram_model *m = NULL;
 	size_t n_devs = 0;
-	int err = tram_model_open(ctx, test_config("model", V, T, D, L, H), 0, 0, &m);
+	int err = tram_model_open(ctx, model_config(), 0, 0, &m);
 
 	if (!err)
 		err = tram_model_set_dropout(m, r->dropout);
@@ -518,8 +533,11 @@ static void memory_is_what_was_planned(void **state)
 
 static int make_data(void **state)
 {
-	struct tram_ctx *ctx = test_ctx();
+	struct tram_ctx *ctx;
 
+	if (data)
+		return 0;
+	ctx = test_ctx();
 	data = strdup(test_tokens(ctx, "data", 3000, V));
 	tram_ctx_destroy(&ctx);
 	return 0;
@@ -547,5 +565,19 @@ int main(void)
 		cmocka_unit_test(memory_is_what_was_planned),
 	};
 
-	return cmocka_run_group_tests(tests, make_data, NULL);
+	/* What a family's own ops and tensors could break. */
+	const struct CMUnitTest llama_tests[] = {
+		cmocka_unit_test(a_resumed_run_ends_in_the_same_bits),
+		cmocka_unit_test(evaluation_leaves_no_trace_in_the_weights),
+		cmocka_unit_test(shards_change_the_order_of_sums_only),
+		cmocka_unit_test(threads_do_not_show_in_the_bits),
+		cmocka_unit_test(the_number_of_devices_does_not_show_in_the_bits),
+		cmocka_unit_test(a_run_goes_on_with_another_number_of_devices),
+		cmocka_unit_test(a_non_finite_step_leaves_no_trace),
+		cmocka_unit_test(memory_is_what_was_planned),
+	};
+	int failed = cmocka_run_group_tests_name("gpt2", tests, make_data, NULL);
+
+	llama = true;
+	return failed + cmocka_run_group_tests_name("llama", llama_tests, make_data, NULL);
 }
