@@ -509,6 +509,42 @@ static int build_gpt(struct tram_graph *g, const uint32_t *arg)
 	return flat_gradients(g, tram_head_loss(g, x, wte, targets, arg[6]), wrt, n, total);
 }
 
+/* B, T, H, G, D, V, layers */
+static int build_llama(struct tram_graph *g, const uint32_t *arg)
+{
+	const struct tram_matmul_params tb = { .transpose_b = true };
+	uint32_t b = arg[0], t = arg[1], h = arg[2], kv = arg[3], d = arg[4], v = arg[5], n = 0;
+	uint32_t c = 2 * d, inner = 3 * d + 1, qkv = (h + 2 * kv) * d;
+	uint64_t at = 0, total = 2ull * v * c + c +
+				 arg[6] * (2ull * c + (uint64_t)c * (qkv + h * d + 3 * inner));
+	tram_value tokens = tokens_of(g, "tokens", v, b, t), order = order_of(g, tokens);
+	tram_value targets = tokens_of(g, "targets", v, b, t);
+	tram_value flat = tram_variable(g, "x_flat", TRAM_SHAPE((uint32_t)total));
+	tram_value wrt[64], x, y, gate;
+
+	x = tram_embedding(g, take(g, flat, &at, TRAM_SHAPE(v, c), wrt, &n), tokens, order);
+	for (uint32_t l = 0; l < arg[6]; l++) {
+		struct tram_matmul_params residual = { .transpose_b = true, .has_residual = true };
+
+		y = tram_rmsnorm(g, x, take(g, flat, &at, TRAM_SHAPE(c), wrt, &n), 1e-5f);
+		y = tram_matmul(g, y, take(g, flat, &at, TRAM_SHAPE(qkv, c), wrt, &n), &tb);
+		y = tram_rope(g, y, h + 2 * kv, h + kv, 100, false);
+		y = tram_attention(g, y, h, kv);
+		residual.residual = x;
+		x = tram_matmul(g, y, take(g, flat, &at, TRAM_SHAPE(c, h * d), wrt, &n), &residual);
+		y = tram_rmsnorm(g, x, take(g, flat, &at, TRAM_SHAPE(c), wrt, &n), 1e-5f);
+		gate = tram_matmul(g, y, take(g, flat, &at, TRAM_SHAPE(inner, c), wrt, &n), &tb);
+		y = tram_matmul(g, y, take(g, flat, &at, TRAM_SHAPE(inner, c), wrt, &n), &tb);
+		y = tram_mul(g, tram_silu(g, gate), y);
+		residual.residual = x;
+		x = tram_matmul(g, y, take(g, flat, &at, TRAM_SHAPE(c, inner), wrt, &n), &residual);
+	}
+	x = tram_rmsnorm(g, x, take(g, flat, &at, TRAM_SHAPE(c), wrt, &n), 1e-5f);
+	y = take(g, flat, &at, TRAM_SHAPE(v, c), wrt, &n);
+	assert(at == total);
+	return flat_gradients(g, tram_head_loss(g, x, y, targets, 0), wrt, n, total);
+}
+
 /* --- the table ------------------------------------------------------------------------------------------ */
 
 #define MATMUL(text, f, ...) { "matmul " text, build_matmul, { f, __VA_ARGS__ } }
@@ -721,6 +757,11 @@ const struct tram_op_case tram_op_cases[] = {
 
 	{ "gpt of 1 layer", build_gpt, { 2, 5, 2, 4, 11, 1, 0 }, .atol = 1e-4 },
 	{ "gpt of 2 layers, 2 shards", build_gpt, { 2, 9, 2, 16, 37, 2, 10 }, .shards = 2, .atol = 1e-4 },
+	{ "llama of 1 layer", build_llama, { 2, 5, 2, 1, 4, 11, 1 }, .atol = 1e-4 },
+	{ "llama of 2 layers, 2 shards", build_llama, { 2, 9, 4, 2, 8, 37, 2 }, .shards = 2,
+	  .atol = 1e-4 },
+	{ "llama of 1 layer, 3 shards", build_llama, { 3, 16, 6, 3, 12, 67, 1 }, .shards = 3,
+	  .atol = 1e-4 },
 	{ "gpt of 2 layers, 3 shards", build_gpt, { 3, 16, 3, 16, 67, 2, 0 }, .shards = 3, .atol = 1e-4 },
 };
 const size_t tram_n_op_cases = TRAM_ARRAY_SIZE(tram_op_cases);

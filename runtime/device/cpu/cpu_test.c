@@ -5,6 +5,7 @@
  * timelines, the gate, and what it says when something is wrong.
  */
 #include "device/cpu/test_world.h"
+#include "ops/op_cases.h"
 
 /* --- products -------------------------------------------------------------------------------- */
 
@@ -522,6 +523,29 @@ static void a_closed_gate_changes_nothing(void **state)
 	the_step.commit = 1;
 }
 
+/* Every kernel op is in that table (ops/grad_test.c), so none is left out here. */
+static void the_table_of_cases_agrees_with_the_oracle(void **state)
+{
+	struct world *w = *state;
+
+	for (size_t i = 0; i < tram_n_op_cases; i++) {
+		struct tram_case_run *run;
+
+		if (tram_case_open(w->ctx, &tram_op_cases[i], &run))
+			fail_msg("%s", tram_error(w->ctx));
+		/* A device of one thread and one of three for each instruction set. */
+		for (size_t d = 0; d < w->n; d += 2) {
+			tram_case_reset(run);
+			if (tram_device_case_run(w->dev[d], run->kernels, run->bindings,
+						 run->n_bindings, &run->step) ||
+			    tram_case_check(run))
+				fail_msg("%s, %zu threads: %s", w->isa[d]->name, d % 3 + 1,
+					 tram_error(w->ctx));
+		}
+		tram_case_close(&run);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -540,6 +564,7 @@ int main(void)
 		cmocka_unit_test(cached_attention_agrees_with_the_oracle),
 		cmocka_unit_test(optimizers_agree_with_the_oracle),
 		cmocka_unit_test(a_closed_gate_changes_nothing),
+		cmocka_unit_test(the_table_of_cases_agrees_with_the_oracle),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

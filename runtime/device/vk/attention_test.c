@@ -34,8 +34,7 @@ static int build_cached(struct tram_graph *g, const uint32_t *arg)
 
 static void agrees_with_the_oracle_on_the_table(void **state)
 {
-	gemm_check_all(*state, "attention");
-	gemm_check_all(*state, "cached attention");
+	gemm_check_all(*state, "");	/* of all ops: here both variants run */
 }
 
 static void agrees_on_every_length_and_head_size(void **state)
