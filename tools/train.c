@@ -468,7 +468,7 @@ static int run(int argc, char **argv)
 	struct tram_train_params *p = &t.p;
 	const struct tool_option opts[] = {
 		{ "model", TOOL_STRING, &t.model, "DIR|PRESET",
-		  "model folder, or nano, micro, mini, small, gpt2", NULL, true },
+		  "model folder or preset (nano, llama-nano; see man)", NULL, true },
 		{ "data", TOOL_STRING, &t.data, "PATH", "text or token shards, file or folder", NULL,
 		  true },
 		{ "out", TOOL_STRING, &p->out, "DIR", "folder of checkpoints and metrics", NULL, true },

@@ -33,7 +33,7 @@ int tram_llama_config_fields(const struct tram_json *j, struct tram_llama_config
 int tram_llama_config_check(struct tram_ctx *ctx, const char *what,
 			    const struct tram_llama_config *cfg);
 
-/* Durable; what transformers loads as LlamaForCausalLM. */
+/* Durable; a LlamaForCausalLM in transformers' words. */
 int tram_llama_config_write(struct tram_ctx *ctx, const char *path,
 			    const struct tram_llama_config *cfg);
 

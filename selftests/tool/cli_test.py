@@ -210,6 +210,112 @@ def decoding_agrees_with_evaluation():
 
 
 @claim
+def a_llama_goes_the_whole_way_on_every_device():
+    """Trained, ended in between and gone on with, evaluated and asked for text."""
+    listed = [json.loads(line) for line in tram('devices', '--json')[0].splitlines()]
+    devices, texts, losses = [e['device'] for e in listed if e['usable']], set(), []
+    for d in devices:
+        def args(out, steps, *more):
+            return ['train', '--model', 'llama-nano', '--data', text_file(), '--out', path(f'llama-{d}{out}'),
+                    '--device', d, '--steps', steps, '--batch', 4, '--seq', 32, '--shards', 2, '--dropout', 0.1,
+                    '--lr', 0.01, '--json', *more]
+
+        whole = events(tram(*args('', 12))[0], 'done')[0]
+        tram(*args('-cut', 7))
+        cut = events(tram(*args('-cut', 12, '--resume'))[0], 'done')[0]
+        assert cut['weights_sha256'] == whole['weights_sha256'], d
+        step = checkpoint(path(f'llama-{d}'))
+        names = safetensors(step + '/model.safetensors')
+        assert 'model.layers.1.self_attn.k_proj.weight' in names and 'lm_head.weight' not in names
+        assert json.load(open(step + '/config.json'))['model_type'] == 'llama'
+        assert 'a whole model' in tram('inspect', step)[0]
+    for d in devices:   # the same weights for all
+        run = path(f'llama-{devices[0]}')
+        loss = events(tram('eval', '--model', run, '--data', text_file(), '--seq', 32, '--limit', 20, '--device', d,
+                           '--json')[0])[0]['loss']
+        out = tram('generate', '--model', run, '--prompt', 'the ', '--tokens', 80, '--temperature', 0, '--device', d,
+                   '--json')[0]
+        texts.add(tuple(e['id'] for e in events(out, 'token')))
+        losses.append(loss)
+    assert len(texts) == 1, texts
+    assert max(losses) - min(losses) < 1e-4, losses
+
+
+def hugging_face_llama(folder, **more):
+    """A folder as transformers' LlamaModel saves it, in bf16; the weights as float64."""
+    import numpy
+    c = dict(model_type='llama', vocab_size=256, hidden_size=32, intermediate_size=56, num_hidden_layers=2,
+             num_attention_heads=4, num_key_value_heads=2, head_dim=12, max_position_embeddings=64,
+             rms_norm_eps=1e-5, rope_theta=500.0, hidden_act='silu', tie_word_embeddings=False, **more)
+    shapes = {'embed_tokens.weight': (256, 32), 'norm.weight': (32,), 'lm_head.weight': (256, 32)}
+    for i in range(2):
+        for n, s in (('input_layernorm', (32,)), ('post_attention_layernorm', (32,)), ('self_attn.q_proj', (48, 32)),
+                     ('self_attn.k_proj', (24, 32)), ('self_attn.v_proj', (24, 32)), ('self_attn.o_proj', (32, 48)),
+                     ('mlp.gate_proj', (56, 32)), ('mlp.up_proj', (56, 32)), ('mlp.down_proj', (32, 56))):
+            shapes[f'layers.{i}.{n}.weight'] = s
+    rng, head, body, w = numpy.random.default_rng(5), {}, b'', {}
+    for n, s in shapes.items():
+        x = (rng.standard_normal(s) * 0.3 + (len(s) == 1)).astype('<f4').view('<u4') >> 16
+        head[n] = dict(dtype='BF16', shape=s, data_offsets=(len(body), len(body) + 2 * x.size))
+        body += x.astype('<u2').tobytes()
+        w[n] = (x.astype('<u4') << 16).view('<f4').astype(float)
+    head = json.dumps(head).encode()
+    os.makedirs(folder, exist_ok=True)
+    with open(folder + '/config.json', 'w') as f:
+        json.dump(c, f)
+    with open(folder + '/model.safetensors', 'wb') as f:
+        f.write(struct.pack('<Q', len(head)) + head + body)
+    return c, w
+
+
+@claim
+def a_llama_of_hugging_face_gives_its_logits():
+    """Names without "model.", bf16, two query heads a key head: against the same in numpy, in double."""
+    import numpy as np
+    c, w = hugging_face_llama(path('hf-llama'))
+    text = open(text_file(), 'rb').read(33)
+    tokens, t, hd, pairs = np.frombuffer(text, np.uint8)[:32], np.arange(32), c['head_dim'], c['head_dim'] // 2
+
+    def norm(x, gain):
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + c['rms_norm_eps']) * gain
+
+    def turned(x):     # [heads, T, hd]
+        angle = t[:, None] * c['rope_theta'] ** (-2 * np.arange(pairs) / hd)
+        a, b = x[..., :pairs], x[..., pairs:]
+        return np.concatenate((a * np.cos(angle) - b * np.sin(angle), b * np.cos(angle) + a * np.sin(angle)), -1)
+
+    x = w['embed_tokens.weight'][tokens]
+    for i in range(2):
+        def of(n):
+            return w[f'layers.{i}.{n}.weight'].T
+        y = norm(x, of('input_layernorm'))
+        q, k, v = ((y @ of(f'self_attn.{n}_proj')).reshape(32, -1, hd).transpose(1, 0, 2) for n in 'qkv')
+        k, v = turned(k).repeat(2, 0), v.repeat(2, 0)
+        s = turned(q) @ k.transpose(0, 2, 1) / math.sqrt(hd)
+        s = np.exp(np.where(t[None, :] <= t[:, None], s, -np.inf))
+        y = (s / s.sum(-1, keepdims=True) @ v).transpose(1, 0, 2).reshape(32, -1)
+        x = x + y @ of('self_attn.o_proj')
+        y = norm(x, of('post_attention_layernorm'))
+        gate = y @ of('mlp.gate_proj')
+        x = x + (gate / (1 + np.exp(-gate)) * (y @ of('mlp.up_proj'))) @ of('mlp.down_proj')
+    want = norm(x, w['norm.weight']) @ w['lm_head.weight'].T
+    with open(path('hf.txt'), 'wb') as f:
+        f.write(text)
+    for d in (json.loads(line) for line in tram('devices', '--json')[0].splitlines()):
+        if d['usable']:
+            tram('eval', '--model', path('hf-llama'), '--data', path('hf.txt'), '--tokenizer', 'bytes', '--seq', 32,
+                 '--device', d['device'], '--logits', path('hf.npy'))
+            assert np.abs(np.load(path('hf.npy')) - want).max() < 1e-4 * np.abs(want).max(), d
+
+
+@claim
+def a_llama_that_computes_otherwise_is_refused():
+    hugging_face_llama(path('hf-scaled'), rope_scaling=dict(rope_type='llama3', factor=8.0))
+    refuses(['eval', '--model', path('hf-scaled'), '--data', text_file(), '--tokenizer', 'bytes'], 'rope_scaling',
+            'llama3', 'use a model without it')
+
+
+@claim
 def inspect_checks_what_training_wrote():
     step = checkpoint(trained())
     assert 'hash' in tram('inspect', step)[0]
