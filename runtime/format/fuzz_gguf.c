@@ -32,7 +32,7 @@ static void look(struct tram_ctx *ctx, const struct tram_gguf *g)
 
 static int read_all(struct tram_ctx *ctx, const struct tram_source *src)
 {
-	struct tram_gpt2_config cfg;
+	struct tram_hf_config cfg;
 	struct tram_tokjson tj;
 	struct tram_gguf *g;
 	int r = tram_gguf_open_source(ctx, src, &g);
@@ -40,8 +40,8 @@ static int read_all(struct tram_ctx *ctx, const struct tram_source *src)
 	if (r)
 		return r;
 	look(ctx, g);
-	if (!tram_gguf_gpt2_config(ctx, g, &cfg))
-		test_require_(tram_gpt2_params(&cfg), "a model of no parameters");
+	if (!tram_gguf_config(ctx, g, &cfg))
+		test_require_(tram_hf_params(&cfg), "a model of no parameters");
 	tram_gguf_tokenizer(ctx, g, &tj);
 	tram_tokjson_free(ctx, &tj);
 	fuzz_describe(ctx, r, tram_gguf_describe(ctx, g, false, &sb),

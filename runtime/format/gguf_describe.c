@@ -42,30 +42,12 @@ static int scan(struct tram_ctx *ctx, const struct tram_gguf *g, const struct tr
 
 /* --- the model ----------------------------------------------------------------------- */
 
-/* Names and shapes of all tensors that the keys demand. */
-static int check_tensors(struct tram_ctx *ctx, const struct tram_gguf *g, const char *arch,
-			 const struct tram_gpt2_config *cfg)
+static int check_model(struct tram_ctx *ctx, const struct tram_gguf *g, struct tram_tokjson *tj)
 {
-	struct tram_gpt2_tensor t;
-	struct tram_gguf_place p;
-	const struct tram_gguf_tensor *found;
-	int r = 0;
+	struct tram_hf_config cfg;
+	int r = tram_gguf_config(ctx, g, &cfg);
 
-	for (size_t i = 0; !r && i < tram_gpt2_tensor_count(cfg); i++) {
-		tram_gpt2_tensor_at(cfg, i, &t);
-		found = tram_gguf_place(arch, t.name, &p) ? tram_gguf_find(g, p.name) : NULL;
-		if (!found || !tram_gguf_fits(found, &p, t.ndim, t.shape))
-			r = tram_gguf_misfit(ctx, g, arch, t.name, t.ndim, t.shape);
-	}
-	return r;
-}
-
-static int check_model(struct tram_ctx *ctx, const struct tram_gguf *g, const char *arch,
-		       struct tram_gpt2_config *cfg, struct tram_tokjson *tj)
-{
-	int r = tram_gguf_gpt2_config(ctx, g, cfg);
-
-	r = r ? r : check_tensors(ctx, g, arch, cfg);
+	r = r ? r : tram_gguf_check_tensors(ctx, g, &cfg);
 	if (r)
 		return r;
 	/* A tokenizer of another kind breaks nothing; it is not counted. */
@@ -198,7 +180,6 @@ int tram_gguf_describe(struct tram_ctx *ctx, const struct tram_gguf *g, bool jso
 		       struct tram_sbuf *sb)
 {
 	struct tram_tokjson tj = { 0 };
-	struct tram_gpt2_config cfg;
 	const char *arch = "none";
 	bool model;
 	int r;
@@ -208,7 +189,7 @@ int tram_gguf_describe(struct tram_ctx *ctx, const struct tram_gguf *g, bool jso
 		return r;
 	model = tram_gguf_known(arch);
 	if (model) {
-		r = check_model(ctx, g, arch, &cfg, &tj);
+		r = check_model(ctx, g, &tj);
 		if (r)
 			return r;
 	}

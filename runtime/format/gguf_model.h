@@ -8,13 +8,14 @@
 #define TRAM_FORMAT_GGUF_MODEL_H
 
 #include "format/gguf.h"
-#include "format/hfconfig.h"
+#include "format/hfmodel.h"
 #include "format/tokjson.h"
 
 /* How a tensor's elements lie in the GGUF, seen from Hugging Face's. */
 enum tram_gguf_layout {
 	TRAM_GGUF_AS_IS,
 	TRAM_GGUF_TRANSPOSED,	/* [out, in] for [in, out] */
+	TRAM_GGUF_PAIRED,	/* rows of a head: pairs that are turned together are neighbours */
 };
 
 struct tram_gguf_place {
@@ -37,29 +38,40 @@ int tram_gguf_misfit(struct tram_ctx *ctx, const struct tram_gguf *g, const char
 		     const char *name, unsigned int ndim, const uint64_t *shape);
 
 /*
- * The whole of a tensor [shape] as f32, in Hugging Face's layout. -EINVAL when
- * it is missing or has another shape, else as tram_gguf_read_f32().
+ * The whole of a tensor [shape] as f32, in Hugging Face's layout; @head: rows a
+ * head. -EINVAL when it is missing or has another shape, else as tram_gguf_read_f32().
  */
 int tram_gguf_load(struct tram_ctx *ctx, const struct tram_gguf *g, const char *arch,
-		   const char *name, unsigned int ndim, const uint64_t *shape, float *out);
+		   const char *name, unsigned int ndim, const uint64_t *shape, uint32_t head,
+		   float *out);
 
 /* Declares a tensor [shape] in F32, and writes one whose turn it is. */
 int tram_gguf_declare(struct tram_ctx *ctx, struct tram_gguf_writer *w, const char *arch,
 		      const char *name, unsigned int ndim, const uint64_t *shape);
 int tram_gguf_store(struct tram_ctx *ctx, struct tram_gguf_writer *w, const char *arch,
-		    const char *name, unsigned int ndim, const uint64_t *shape, const float *v);
+		    const char *name, unsigned int ndim, const uint64_t *shape, uint32_t head,
+		    const float *v);
 
 /* Whether @arch is one of the families. */
 bool tram_gguf_known(const char *arch);
 /* "general.architecture"; -ENOTSUP unless it is one of the families. */
 int tram_gguf_arch(struct tram_ctx *ctx, const struct tram_gguf *g, const char **arch);
 
-/* As tram_gpt2_config_read(). The vocabulary is as large as the embedding. */
-int tram_gguf_gpt2_config(struct tram_ctx *ctx, const struct tram_gguf *g,
-			  struct tram_gpt2_config *cfg);
-/* -ENOTSUP for an option that llama.cpp's architecture "gpt2" has not. */
-int tram_gguf_put_gpt2_config(struct tram_ctx *ctx, struct tram_gguf_writer *w, const char *path,
-			      const struct tram_gpt2_config *cfg);
+/*
+ * As tram_hf_config_read(), by the architecture. The vocabulary is as large as
+ * the embedding; a file without "output.weight" has a tied one.
+ */
+int tram_gguf_config(struct tram_ctx *ctx, const struct tram_gguf *g, struct tram_hf_config *cfg);
+/* -ENOTSUP for an option that llama.cpp's architecture has not. */
+int tram_gguf_put_config(struct tram_ctx *ctx, struct tram_gguf_writer *w, const char *path,
+			 const struct tram_hf_config *cfg);
+
+/* Names and shapes of all tensors that @cfg demands; -ENOTSUP for one that it does not know. */
+int tram_gguf_check_tensors(struct tram_ctx *ctx, const struct tram_gguf *g,
+			    const struct tram_hf_config *cfg);
+
+/* The architecture of a family: "gpt2", "llama". */
+const char *tram_gguf_arch_of(enum tram_hf_family family);
 
 /* gguf_tok.c: byte-level BPE ("gpt2"). */
 

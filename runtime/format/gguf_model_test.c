@@ -172,6 +172,7 @@ static void a_model_is_read(void **state)
 	struct env *e = *state;
 	struct bytes b = { 0 };
 	struct tram_tokjson tj;
+	struct tram_hf_config hf;
 	struct tram_gpt2_config c;
 	struct tram_source src;
 	struct tram_gguf *g;
@@ -181,7 +182,8 @@ static void a_model_is_read(void **state)
 	assert_int_equal(test_read(read_all, b.v, b.n, SLACK, message), 0);
 	src = tram_source_mem("m", b.v, b.n);
 	assert_int_equal(tram_gguf_open_source(e->ctx, &src, &g), 0);
-	assert_int_equal(tram_gguf_gpt2_config(e->ctx, g, &c), 0);
+	assert_int_equal(tram_gguf_config(e->ctx, g, &hf), 0);
+	c = hf.gpt2;
 	assert_int_equal(c.vocab_size, V);
 	assert_int_equal(c.n_positions, T);
 	assert_int_equal(c.n_embd, E);
@@ -358,13 +360,13 @@ static void conv1d_weights_are_turned_and_come_back(void **state)
 
 	assert_int_equal(tram_gguf_writer_create(e->ctx, path, &w), 0);
 	tram_gguf_declare(e->ctx, w, "gpt2", "h.0.mlp.c_fc.weight", 2, shape);
-	tram_gguf_store(e->ctx, w, "gpt2", "h.0.mlp.c_fc.weight", 2, shape, v);
+	tram_gguf_store(e->ctx, w, "gpt2", "h.0.mlp.c_fc.weight", 2, shape, 2, v);
 	assert_int_equal(tram_gguf_writer_commit(&w), 0);
 	assert_int_equal(tram_gguf_open(e->ctx, path, &g), 0);
 	assert_int_equal(tram_gguf_at(g, 0)->shape[0], 3);
 	assert_int_equal(tram_gguf_read_f32(e->ctx, g, tram_gguf_at(g, 0), 0, got, 6), 0);
 	assert_memory_equal(got, turned, sizeof(got));
-	assert_int_equal(tram_gguf_load(e->ctx, g, "gpt2", "h.0.mlp.c_fc.weight", 2, shape, got), 0);
+	assert_int_equal(tram_gguf_load(e->ctx, g, "gpt2", "h.0.mlp.c_fc.weight", 2, shape, 2, got), 0);
 	assert_memory_equal(got, v, sizeof(got));
 	tram_gguf_close(e->ctx, &g);
 }
@@ -449,44 +451,162 @@ static void tokenizers_come_back_as_they_were(void **state)
 /* llama.cpp would take id 11 for the end: NUL's token is named instead, and means none here. */
 static void a_model_without_an_end_stays_without(void **state)
 {
-	const struct tram_gpt2_config c = {
+	const struct tram_hf_config c = { .family = TRAM_HF_GPT2, .gpt2 = {
 		.vocab_size = 256, .n_positions = 8, .n_embd = 4, .n_layer = 1, .n_head = 1, .n_inner = 4,
 		.layer_norm_epsilon = 1e-5f, .bos_token_id = -1, .eos_token_id = -1,
-	};
+	} };
 	static const uint64_t shape[2] = { 256, 4 };
 	static const float table[1024];
 	struct env *e = *state;
 	const char *path = test_path(&e->dir, "m.gguf");
 	struct tram_gguf_writer *w;
-	struct tram_gpt2_config got;
+	struct tram_hf_config got;
 	struct tram_tokjson tj;
 	struct tram_gguf *g;
 	uint32_t id = 7;
 
 	assert_int_equal(tram_tokjson_open(e->ctx, "bytes", &tj), 0);
 	assert_int_equal(tram_gguf_writer_create(e->ctx, path, &w), 0);
-	tram_gguf_put_gpt2_config(e->ctx, w, path, &c);
-	tram_gguf_put_tokenizer(e->ctx, w, path, &tj, 256, c.bos_token_id, c.eos_token_id);
+	tram_gguf_put_config(e->ctx, w, path, &c);
+	tram_gguf_put_tokenizer(e->ctx, w, path, &tj, 256, -1, -1);
 	tram_gguf_declare(e->ctx, w, "gpt2", "wte.weight", 2, shape);
-	tram_gguf_store(e->ctx, w, "gpt2", "wte.weight", 2, shape, table);
+	tram_gguf_store(e->ctx, w, "gpt2", "wte.weight", 2, shape, 4, table);
 	assert_int_equal(tram_gguf_writer_commit(&w), 0);
 	tram_tokjson_free(e->ctx, &tj);
 	assert_int_equal(tram_gguf_open(e->ctx, path, &g), 0);
 	assert_int_equal(tram_gguf_get_u32(e->ctx, g, "tokenizer.ggml.eos_token_id", true, 0, 255, &id), 0);
 	assert_int_equal(id, 0);
-	assert_int_equal(tram_gguf_gpt2_config(e->ctx, g, &got), 0);
-	assert_int_equal(got.eos_token_id, -1);
-	assert_int_equal(got.bos_token_id, -1);
+	assert_int_equal(tram_gguf_config(e->ctx, g, &got), 0);
+	assert_int_equal(got.gpt2.eos_token_id, -1);
+	assert_int_equal(got.gpt2.bos_token_id, -1);
 	tram_gguf_close(e->ctx, &g);
 }
 
 static void an_activation_without_a_key_is_refused(void **state)
 {
-	const struct tram_gpt2_config c = { .activation = TRAM_GPT2_RELU };
+	const struct tram_hf_config c = { .gpt2 = { .activation = TRAM_GPT2_RELU } };
+	struct env *e = *state;
+	struct tram_gguf_writer *w;
+
+	assert_int_equal(tram_gguf_writer_create(e->ctx, test_path(&e->dir, "a.gguf"), &w), 0);
+	assert_int_equal(tram_gguf_put_config(e->ctx, w, "out.gguf", &c), -ENOTSUP);
+	assert_string_equal(tram_error(e->ctx), "out.gguf: activation_function: relu, a GGUF of architecture gpt2 stands for gelu_new alone; export it as safetensors");
+	tram_gguf_writer_abort(&w);
+}
+
+/* --- Llama ------------------------------------------------------------------------------------- */
+
+static const struct tram_hf_config small_llama = { .family = TRAM_HF_LLAMA, .llama = {
+	.vocab_size = 5, .max_position_embeddings = 8, .hidden_size = 8, .intermediate_size = 6,
+	.num_hidden_layers = 1, .num_attention_heads = 4, .num_key_value_heads = 2, .head_dim = 4,
+	.rms_norm_eps = 1e-6f, .rope_theta = 50000, .bos_token_id = 1, .eos_token_id = 2,
+} };
+
+/* A whole file of it, each tensor counting up; with one key or one tensor more. */
+static const char *write_llama(struct env *e, void (*key)(struct tram_gguf_writer *w), const char *tensor)
+{
+	const struct tram_hf_config *c = &small_llama;
+	const char *path = test_path(&e->dir, "llama.gguf");
+	static const uint64_t two_wide[1] = { 2 };
+	struct tram_gguf_writer *w;
+	struct tram_gpt2_tensor t;
+	float count[256];
+
+	for (int i = 0; i < 256; i++)
+		count[i] = (float)i;
+	assert_int_equal(tram_gguf_writer_create(e->ctx, path, &w), 0);
+	assert_int_equal(tram_gguf_put_config(e->ctx, w, path, c), 0);
+	tram_gguf_writer_u32(w, "tokenizer.ggml.bos_token_id", 1);
+	tram_gguf_writer_u32(w, "tokenizer.ggml.eos_token_id", 2);
+	if (key)
+		key(w);
+	for (size_t i = 0; i < tram_hf_tensor_count(c); i++) {
+		tram_hf_tensor_at(c, i, &t);
+		assert_int_equal(tram_gguf_declare(e->ctx, w, "llama", t.name, t.ndim, t.shape), 0);
+	}
+	if (tensor)
+		tram_gguf_writer_add(w, tensor, TRAM_GGUF_T_F32, 1, two_wide);
+	for (size_t i = 0; i < tram_hf_tensor_count(c); i++) {
+		tram_hf_tensor_at(c, i, &t);
+		tram_gguf_store(e->ctx, w, "llama", t.name, t.ndim, t.shape, c->llama.head_dim, count);
+	}
+	if (tensor)
+		tram_gguf_writer_write(w, count, 2 * sizeof(float));
+	assert_int_equal(tram_gguf_writer_commit(&w), 0);
+	return path;
+}
+
+static void a_llama_comes_back_as_it_was(void **state)
+{
+	struct env *e = *state;
+	struct tram_hf_config got;
+	struct tram_gguf_place p;
+	struct tram_gpt2_tensor t;
+	struct tram_gguf *g;
+	float v[256];
+
+	assert_int_equal(tram_gguf_open(e->ctx, write_llama(e, NULL, NULL), &g), 0);
+	memset(&got, 0, sizeof(got));
+	assert_int_equal(tram_gguf_config(e->ctx, g, &got), 0);
+	assert_int_equal(got.family, TRAM_HF_LLAMA);
+	assert_memory_equal(&got.llama, &small_llama.llama, sizeof(got.llama));
+	assert_int_equal(tram_gguf_check_tensors(e->ctx, g, &got), 0);
+	for (size_t i = 0; i < tram_hf_tensor_count(&got); i++) {
+		tram_hf_tensor_at(&got, i, &t);
+		assert_true(tram_gguf_place("llama", t.name, &p));
+		assert_int_equal(tram_gguf_load(e->ctx, g, "llama", t.name, t.ndim, t.shape, 4, v), 0);
+		for (uint64_t k = 0; k < t.shape[0] * (t.ndim == 2 ? t.shape[1] : 1); k++)
+			assert_true(v[k] == (float)k);
+	}
+	tram_gguf_close(e->ctx, &g);
+}
+
+/* Hugging Face turns row i of a head of four with row i + 2, llama.cpp 0 with 1 and 2 with 3. */
+static void queries_and_keys_stand_in_pairs(void **state)
+{
+	static const float want[8] = { 0, 2, 1, 3, 4, 6, 5, 7 };	/* rows of two heads */
+	struct env *e = *state;
+	struct tram_gguf *g;
+	float v[64];
+
+	assert_int_equal(tram_gguf_open(e->ctx, write_llama(e, NULL, NULL), &g), 0);
+	assert_int_equal(tram_gguf_read_f32(e->ctx, g, tram_gguf_find(g, "blk.0.attn_k.weight"), 0, v, 64), 0);
+	for (int i = 0; i < 8; i++)
+		assert_true(v[8 * i] == 8 * want[i]);
+	assert_int_equal(tram_gguf_read_f32(e->ctx, g, tram_gguf_find(g, "blk.0.attn_v.weight"), 0, v, 64), 0);
+	for (int i = 0; i < 8; i++)
+		assert_true(v[8 * i] == 8 * (float)i);
+	tram_gguf_close(e->ctx, &g);
+}
+
+static void scaled(struct tram_gguf_writer *w)
+{
+	tram_gguf_writer_str(w, "llama.rope.scaling.type", "yarn");
+}
+
+static void llama_refused(struct env *e, void (*key)(struct tram_gguf_writer *w), const char *tensor,
+			  const char *part)
+{
+	struct tram_hf_config cfg;
+	struct tram_gguf *g;
+	int r;
+
+	assert_int_equal(tram_gguf_open(e->ctx, write_llama(e, key, tensor), &g), 0);
+	r = tram_gguf_config(e->ctx, g, &cfg);
+	r = r ? r : tram_gguf_check_tensors(e->ctx, g, &cfg);
+	assert_int_equal(r, -ENOTSUP);
+	if (!strstr(tram_error(e->ctx), part))
+		fail_msg("\"%s\" does not say \"%s\"", tram_error(e->ctx), part);
+	tram_gguf_close(e->ctx, &g);
+}
+
+static void other_arithmetic_is_refused_by_name(void **state)
+{
 	struct env *e = *state;
 
-	assert_int_equal(tram_gguf_put_gpt2_config(e->ctx, NULL, "out.gguf", &c), -ENOTSUP);
-	assert_string_equal(tram_error(e->ctx), "out.gguf: activation_function: relu, a GGUF of architecture gpt2 stands for gelu_new alone; export it as safetensors");
+	llama_refused(e, scaled, NULL, "key llama.rope.scaling.type: \"yarn\", only \"none\"");
+	llama_refused(e, NULL, "rope_freqs.weight", "tensor rope_freqs.weight: architecture llama is supported without it");
+	llama_refused(e, NULL, "blk.0.attn_q.bias", "tensor blk.0.attn_q.bias: ");
 }
 
 int main(void)
@@ -503,6 +623,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tokenizers_come_back_as_they_were, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_model_without_an_end_stays_without, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_activation_without_a_key_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_llama_comes_back_as_it_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(queries_and_keys_stand_in_pairs, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_arithmetic_is_refused_by_name, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

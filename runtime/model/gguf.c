@@ -15,15 +15,12 @@ static void shape_of(const struct tram_model_tensor *t, uint64_t shape[TRAM_MAX_
 int tram_model_gguf_config(struct tram_ctx *ctx, const char *path, struct tram_hf_config *cfg)
 {
 	struct tram_gguf *g;
-	const char *arch;
 	int r = tram_gguf_open(ctx, path, &g);
 
 	if (r)
 		return r;
-	cfg->family = TRAM_HF_GPT2;
-	r = tram_gguf_arch(ctx, g, &arch);
-	if (!r)
-		r = tram_gguf_gpt2_config(ctx, g, &cfg->gpt2);
+	r = tram_gguf_config(ctx, g, cfg);
+	r = r ? r : tram_gguf_check_tensors(ctx, g, cfg);
 	tram_gguf_close(ctx, &g);
 	return r;
 }
@@ -43,7 +40,7 @@ int tram_model_gguf_load(const struct tram_model *m, const char *path, float *fl
 		const struct tram_model_tensor *t = &m->tensors.v[i];
 
 		shape_of(t, shape);
-		r = tram_gguf_load(m->ctx, g, arch, t->name, t->shape.rank, shape,
+		r = tram_gguf_load(m->ctx, g, arch, t->name, t->shape.rank, shape, m->head_dim,
 				   flat + t->first);
 	}
 	tram_gguf_close(m->ctx, &g);
@@ -53,23 +50,27 @@ int tram_model_gguf_load(const struct tram_model *m, const char *path, float *fl
 static int declare(const struct tram_model *m, struct tram_gguf_writer *w, const char *path,
 		   const struct tram_tokjson *tj)
 {
+	const bool llama = m->cfg.family == TRAM_HF_LLAMA;
+	const char *arch = tram_gguf_arch_of(m->cfg.family);
 	uint64_t shape[TRAM_MAX_RANK];
-	int r = tram_gguf_put_gpt2_config(m->ctx, w, path, &m->cfg.gpt2);
+	int r = tram_gguf_put_config(m->ctx, w, path, &m->cfg);
 
 	if (!r)
-		r = tram_gguf_put_tokenizer(m->ctx, w, path, tj, m->cfg.gpt2.vocab_size,
-					    m->cfg.gpt2.bos_token_id, m->cfg.gpt2.eos_token_id);
+		r = tram_gguf_put_tokenizer(m->ctx, w, path, tj, m->vocab,
+					    llama ? m->cfg.llama.bos_token_id : m->cfg.gpt2.bos_token_id,
+					    llama ? m->cfg.llama.eos_token_id : m->cfg.gpt2.eos_token_id);
 	for (size_t i = 0; !r && i < m->tensors.n; i++) {
 		const struct tram_model_tensor *t = &m->tensors.v[i];
 
 		shape_of(t, shape);
-		r = tram_gguf_declare(m->ctx, w, "gpt2", t->name, t->shape.rank, shape);
+		r = tram_gguf_declare(m->ctx, w, arch, t->name, t->shape.rank, shape);
 	}
 	return r;
 }
 
 static int store(const struct tram_model *m, struct tram_gguf_writer *w, const float *flat)
 {
+	const char *arch = tram_gguf_arch_of(m->cfg.family);
 	uint64_t shape[TRAM_MAX_RANK];
 	int r = 0;
 
@@ -77,7 +78,7 @@ static int store(const struct tram_model *m, struct tram_gguf_writer *w, const f
 		const struct tram_model_tensor *t = &m->tensors.v[i];
 
 		shape_of(t, shape);
-		r = tram_gguf_store(m->ctx, w, "gpt2", t->name, t->shape.rank, shape,
+		r = tram_gguf_store(m->ctx, w, arch, t->name, t->shape.rank, shape, m->head_dim,
 				    flat + t->first);
 	}
 	return r;
@@ -88,12 +89,8 @@ int tram_model_save_gguf(const struct tram_model *m, const float *flat, const ch
 {
 	struct tram_gguf_writer *w = NULL;
 	struct tram_tokjson tj = { 0 };
-	int r;
+	int r = tokenizer ? tram_tokjson_open(m->ctx, tokenizer, &tj) : 0;
 
-	if (m->family->hf != TRAM_HF_GPT2)
-		return tram_fail(m->ctx, -ENOTSUP, "%s: model family %s: only gpt2 is written as GGUF; use "
-				 "safetensors", path, m->family->name);
-	r = tokenizer ? tram_tokjson_open(m->ctx, tokenizer, &tj) : 0;
 	if (!r)
 		r = tram_gguf_writer_create(m->ctx, path, &w);
 	if (!r)

@@ -31,7 +31,7 @@ struct tram_model_info {
 
 /*
  * @spec: a preset ("nano", "llama-nano", ...; tram_model_presets lists them), a folder with config.json, or a GGUF file
- * (FILE.gguf; architecture gpt2). @vocab and @seq size a preset (0: the preset's own); a folder's or file's must hold
+ * (FILE.gguf; architecture gpt2 or llama). @vocab and @seq size a preset (0: the preset's own); a folder's or file's must hold
  * at least that.
  */
 int tram_model_open(struct tram_ctx *ctx, const char *spec, uint32_t vocab, uint32_t seq,
