@@ -43,6 +43,6 @@ int main(int argc, char **argv)
 
 static const struct tool_verb *const verbs[] = {
 	&tool_train, &tool_eval, &tool_generate, &tool_tokenize, &tool_devices, &tool_inspect,
-	&tool_export,
+	&tool_export, &tool_topo,
 };
 static const size_t n_verbs = ARRAY_SIZE(verbs);

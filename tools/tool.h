@@ -107,6 +107,6 @@ int tool_find_model(struct tram_ctx *ctx, const char *spec, struct tool_model_fi
 void tool_model_files_free(struct tool_model_files *f);
 
 extern const struct tool_verb tool_devices, tool_tokenize, tool_train, tool_eval, tool_inspect,
-	tool_generate, tool_export;
+	tool_generate, tool_export, tool_topo;
 
 #endif

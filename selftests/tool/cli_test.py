@@ -20,7 +20,7 @@ from claims import Skip, TRAM, claim, events, main, path, refuses, tram
 
 MAN = sys.argv[2]
 SOAK = '--soak' in sys.argv
-VERBS = ['train', 'eval', 'generate', 'export', 'tokenize', 'devices', 'inspect']
+VERBS = ['train', 'eval', 'generate', 'export', 'tokenize', 'devices', 'inspect', 'topo']
 
 
 def text_file(name='text.txt', n=40000):
