@@ -248,15 +248,14 @@ static void print_roots(const struct topo_view *v, int32_t node)
 		left += tram_topo_root(v->t, i)->numa == node && topo_shown_root(v, i);
 	for (uint32_t i = 0; i < v->m->n_roots; i++) {
 		const struct tram_topo_root *r = tram_topo_root(v->t, i);
-		char name[192];
+		char name[192], line[256];
 
 		if (r->numa != node || !topo_shown_root(v, i))
 			continue;
 		left--;
-		fprintf(v->out, "%s %s  root complex", left ? "├─" : "└─", r->name);
-		if (r->bridge >= 0)
-			fprintf(v->out, "  %s", topo_name(tram_topo_dev(v->t, (uint32_t)r->bridge), name));
-		fputc('\n', v->out);
+		snprintf(line, sizeof(line), "%s  root complex  %s", r->name, r->bridge >= 0 ?
+			 topo_name(tram_topo_dev(v->t, (uint32_t)r->bridge), name) : "");
+		wrapped(v, left ? "├─ " : "└─ ", left ? "│    " : "     ", line);
 		print_children(v, TRAM_TOPO_NONE, i, left ? "│  " : "   ");
 	}
 }
@@ -402,7 +401,8 @@ static int print_matrix(const struct topo_view *v)
 		if (topo_peer(v, i))
 			peers[n++] = i;
 	if (n > 1) {
-		fprintf(v->out, "\nMay the row's device write to the column's memory, by topology?\n");
+		fputc('\n', v->out);
+		wrapped(v, "", "  ", "May the row's device write to the column's memory, by topology?");
 		room = (v->width - address_width(v) - 7) / CELL;
 		room = room ? room : 1;
 		for (uint32_t from = 0; from < n && !r; from += room)
