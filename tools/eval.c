@@ -16,36 +16,10 @@ struct eval {
 	uint64_t limit;
 
 	struct tram_ctx *ctx;
-	struct tool_model_files files;
-	struct tram_model *m;
+	struct tool_model t;
 	struct tram_device *dev;
-	struct tram_tokenizer *tok;
 	struct tram_stream *stream;
-	float *flat;
 };
-
-static int load(struct eval *e)
-{
-	struct tram_model_info info;
-	const char *tok = e->tokenizer ? e->tokenizer : e->files.tokenizer;
-	int r = tram_model_open(e->ctx, e->files.dir, 0, e->seq, &e->m);
-
-	if (r)
-		return r;
-	tram_model_info(e->m, &info);
-	e->seq = e->seq ? e->seq : info.max_seq;
-	e->flat = malloc(info.flat * sizeof(float));
-	if (!e->flat)
-		return -1;
-	r = tram_model_load(e->m, e->files.weights, e->flat);
-	if (!r && tok)
-		r = tram_tokenizer_open(e->ctx, tok, &e->tok);
-	if (!r)
-		r = tram_stream_open(e->ctx, e->data, e->tok, &e->stream);
-	if (!r)
-		r = tram_device_open(e->ctx, e->c.device, &e->dev);
-	return r;
-}
 
 static void print(const struct eval *e, const struct tram_eval_result *res)
 {
@@ -58,15 +32,19 @@ static void print(const struct eval *e, const struct tram_eval_result *res)
 		       "%s tokens/s\n", res->loss, exp(res->loss),
 		       (unsigned long long)res->targets, (unsigned long long)res->windows, e->seq,
 		       device, tool_count(res->tokens_per_s, rate));
+		if (e->t.step >= 0)
+			printf("at step %lld: %s\n", (long long)e->t.step, e->t.files.dir);
 		return;
 	}
 	tool_json_begin(&j, "eval");
+	if (e->t.step >= 0)
+		tool_json_u64(&j, "step", (uint64_t)e->t.step);
 	tool_json_f64(&j, "loss", res->loss);
 	tool_json_f64(&j, "perplexity", exp(res->loss));
 	tool_json_u64(&j, "tokens", res->targets);
 	tool_json_u64(&j, "windows", res->windows);
 	tool_json_f64(&j, "tokens_per_s", res->tokens_per_s);
-	tool_json_str(&j, "model", e->files.dir);
+	tool_json_str(&j, "model", e->t.files.dir);
 	tool_json_str(&j, "device", device);
 	tool_json_end(&j, stdout, NULL);
 }
@@ -74,16 +52,15 @@ static void print(const struct eval *e, const struct tram_eval_result *res)
 static int eval(struct eval *e)
 {
 	struct tram_eval_result res;
+	struct tram_model_info info;
 
-	if (tool_find_model(e->ctx, e->model, &e->files))
-		return tool_fail("eval", e->ctx);
-	if (!e->files.weights) {
-		fprintf(stderr, "tram eval: --model %s: has no model.safetensors; give a folder with "
-			"trained weights\n", e->model);
+	if (tool_open_model("eval", e->ctx, e->model, e->tokenizer, e->seq, &e->t))
 		return TOOL_FAILED;
-	}
-	if (load(e) ||
-	    tram_evaluate(e->dev, e->m, e->flat, e->stream, e->seq, e->limit, e->logits, &res))
+	tram_model_info(e->t.m, &info);
+	e->seq = e->seq ? e->seq : info.max_seq;
+	if (tram_stream_open(e->ctx, e->data, e->t.tok, &e->stream) ||
+	    tram_device_open(e->ctx, e->c.device, &e->dev) ||
+	    tram_evaluate(e->dev, e->t.m, e->t.flat, e->stream, e->seq, e->limit, e->logits, &res))
 		return tool_fail("eval", e->ctx);
 	print(e, &res);
 	return TOOL_OK;
@@ -119,12 +96,9 @@ static int run(int argc, char **argv)
 	if (!e.ctx)
 		return TOOL_FAILED;
 	r = eval(&e);
-	free(e.flat);
 	tram_stream_close(&e.stream);
-	tram_tokenizer_close(&e.tok);
 	tram_device_close(&e.dev);
-	tram_model_close(&e.m);
-	tool_model_files_free(&e.files);
+	tool_close_model(&e.t);
 	tram_ctx_destroy(&e.ctx);
 	return r;
 }

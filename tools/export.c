@@ -18,23 +18,9 @@ struct export {
 	int to;
 
 	struct tram_ctx *ctx;
-	struct tool_model_files files;
-	struct tram_model *m;
-	float *flat;
+	struct tool_model t;
 	char *config, *tok;	/* beside a safetensors file; tok NULL: no tokenizer */
 };
-
-static int load(struct export *x)
-{
-	struct tram_model_info info;
-	int r = tram_model_open(x->ctx, x->files.dir, 0, 0, &x->m);
-
-	if (r)
-		return r;
-	tram_model_info(x->m, &info);
-	x->flat = malloc(info.flat * sizeof(float));
-	return x->flat ? tram_model_load(x->m, x->files.weights, x->flat) : -ENOMEM;
-}
 
 /* The path of @name in the folder of --out. NULL after saying why. */
 static char *beside(const struct export *x, const char *name)
@@ -56,25 +42,21 @@ static char *beside(const struct export *x, const char *name)
 
 static int save_safetensors(struct export *x)
 {
-	struct tram_tokenizer *tok = NULL;
 	int r;
 
 	x->config = beside(x, "config.json");
 	if (!x->config)
 		return TOOL_FAILED;
-	if (x->tokenizer) {
+	if (x->t.tok) {
 		x->tok = beside(x, "tokenizer.json");
 		if (!x->tok)
 			return TOOL_FAILED;
 	}
-	r = x->tokenizer ? tram_tokenizer_open(x->ctx, x->tokenizer, &tok) : 0;
+	r = tram_model_save(x->t.m, x->t.flat, x->out);
 	if (!r)
-		r = tram_model_save(x->m, x->flat, x->out);
-	if (!r)
-		r = tram_model_save_config(x->m, x->config);
-	if (!r && tok)
-		r = tram_tokenizer_save(tok, x->tok);
-	tram_tokenizer_close(&tok);
+		r = tram_model_save_config(x->t.m, x->config);
+	if (!r && x->t.tok)
+		r = tram_tokenizer_save(x->t.tok, x->tok);
 	return r ? tool_fail("export", x->ctx) : TOOL_OK;
 }
 
@@ -88,7 +70,7 @@ static void print(const struct export *x)
 		return;
 	}
 	tool_json_begin(&j, "done");
-	tool_json_str(&j, "model", x->files.dir);
+	tool_json_str(&j, "model", x->t.files.dir);
 	tool_json_str(&j, "out", x->out);
 	tool_json_bool(&j, "tokenizer", x->tokenizer);
 	tool_json_end(&j, stdout, NULL);
@@ -98,20 +80,13 @@ static int export(struct export *x)
 {
 	int r;
 
-	if (tool_find_model(x->ctx, x->model, &x->files))
-		return tool_fail("export", x->ctx);
-	if (!x->files.weights) {
-		fprintf(stderr, "tram export: --model %s: has no model.safetensors; give a folder "
-			"with trained weights\n", x->model);
+	if (tool_open_model("export", x->ctx, x->model, x->tokenizer, 0, &x->t))
 		return TOOL_FAILED;
-	}
-	x->tokenizer = x->tokenizer ? x->tokenizer : x->files.tokenizer;
-	if (load(x))
-		return tool_fail("export", x->ctx);
+	x->tokenizer = x->tokenizer ? x->tokenizer : x->t.files.tokenizer;
 	if (x->to == TO_SAFETENSORS)
 		r = save_safetensors(x);
 	else
-		r = tram_model_save_gguf(x->m, x->flat, x->tokenizer, x->out) ?
+		r = tram_model_save_gguf(x->t.m, x->t.flat, x->tokenizer, x->out) ?
 		    tool_fail("export", x->ctx) : TOOL_OK;
 	if (!r)
 		print(x);
@@ -142,11 +117,9 @@ static int run(int argc, char **argv)
 	if (!x.ctx)
 		return TOOL_FAILED;
 	r = export(&x);
-	free(x.flat);
 	free(x.config);
 	free(x.tok);
-	tram_model_close(&x.m);
-	tool_model_files_free(&x.files);
+	tool_close_model(&x.t);
 	tram_ctx_destroy(&x.ctx);
 	return r;
 }

@@ -18,12 +18,10 @@ struct generate {
 	uint32_t top_k;
 
 	struct tram_ctx *ctx;
-	struct tool_model_files files;
-	struct tram_model *m;
+	struct tool_model t;
 	struct tram_device *dev;
-	struct tram_tokenizer *tok;
 	struct tram_generator *gen;
-	float *flat;
+	uint64_t n_tokens;	/* generated */
 	uint32_t *ids;		/* the prompt */
 	size_t n_ids;
 	/* Bytes of a character whose end has not come yet. */
@@ -71,12 +69,12 @@ static int encode_prompt(struct generate *g)
 
 	if (g->prompt_tokens)
 		return parse_tokens(g);
-	if (!g->tok) {
+	if (!g->t.tok) {
 		fprintf(stderr, "tram generate: --prompt needs a tokenizer and %s has no "
-			"tokenizer.json; pass --tokenizer, or --prompt-tokens\n", g->files.dir);
+			"tokenizer.json; pass --tokenizer, or --prompt-tokens\n", g->t.files.dir);
 		return TOOL_FAILED;
 	}
-	if (tram_tokenizer_encode(g->tok, g->prompt, strlen(g->prompt), &ids, &n))
+	if (tram_tokenizer_encode(g->t.tok, g->prompt, strlen(g->prompt), &ids, &n))
 		return tool_fail("generate", g->ctx);
 	g->ids = calloc(n + 1, sizeof(*ids));
 	if (g->ids)
@@ -127,8 +125,9 @@ static int on_token(void *arg, uint32_t id)
 	char *text;
 	size_t n = 0;
 
-	if (g->tok)
-		bytes = tram_tokenizer_bytes(g->tok, id, &n);
+	if (g->t.tok)
+		bytes = tram_tokenizer_bytes(g->t.tok, id, &n);
+	g->n_tokens++;
 	text = malloc(4 * n + 4);
 	if (!text)
 		return 1;
@@ -140,7 +139,7 @@ static int on_token(void *arg, uint32_t id)
 		tool_json_u64(&j, "id", id);
 		tool_json_str(&j, "text", text);
 		tool_json_end(&j, stdout, NULL);
-	} else if (g->tok) {
+	} else if (g->t.tok) {
 		fputs(text, stdout);
 		fflush(stdout);
 	} else {
@@ -153,26 +152,22 @@ static int on_token(void *arg, uint32_t id)
 
 /* --- the verb -------------------------------------------------------------------------------- */
 
-static int load(struct generate *g)
+/* Which version answered: of a training run, that of a step. */
+static void print_version(const struct generate *g)
 {
-	const char *tok = g->tokenizer ? g->tokenizer : g->files.tokenizer;
-	struct tram_model_info info;
-	int r = tram_model_open(g->ctx, g->files.dir, 0, 0, &g->m);
+	struct tool_json j;
 
-	if (r)
-		return r;
-	tram_model_info(g->m, &info);
-	g->flat = malloc(info.flat * sizeof(float));
-	if (!g->flat)
-		return -1;
-	r = tram_model_load(g->m, g->files.weights, g->flat);
-	if (!r && tok)
-		r = tram_tokenizer_open(g->ctx, tok, &g->tok);
-	if (!r)
-		r = tram_device_open(g->ctx, g->c.device, &g->dev);
-	if (!r)
-		r = tram_generator_create(g->dev, g->m, g->flat, &g->gen);
-	return r;
+	if (!g->c.json) {
+		if (g->t.step >= 0)
+			fprintf(stderr, "step %lld: %s\n", (long long)g->t.step, g->t.files.dir);
+		return;
+	}
+	tool_json_begin(&j, "done");
+	tool_json_u64(&j, "tokens", g->n_tokens);
+	tool_json_str(&j, "model", g->t.files.dir);
+	if (g->t.step >= 0)
+		tool_json_u64(&j, "step", (uint64_t)g->t.step);
+	tool_json_end(&j, stdout, NULL);
 }
 
 static int generate(struct generate *g)
@@ -183,14 +178,10 @@ static int generate(struct generate *g)
 	};
 	int r;
 
-	if (tool_find_model(g->ctx, g->model, &g->files))
-		return tool_fail("generate", g->ctx);
-	if (!g->files.weights) {
-		fprintf(stderr, "tram generate: --model %s: has no model.safetensors; give a folder "
-			"with trained weights\n", g->model);
+	if (tool_open_model("generate", g->ctx, g->model, g->tokenizer, 0, &g->t))
 		return TOOL_FAILED;
-	}
-	if (load(g))
+	if (tram_device_open(g->ctx, g->c.device, &g->dev) ||
+	    tram_generator_create(g->dev, g->t.m, g->t.flat, &g->gen))
 		return tool_fail("generate", g->ctx);
 	r = encode_prompt(g);
 	if (r)
@@ -201,6 +192,7 @@ static int generate(struct generate *g)
 		return tool_fail("generate", g->ctx);
 	if (!g->c.json)
 		putchar('\n');
+	print_version(g);
 	return TOOL_OK;
 }
 
@@ -242,11 +234,8 @@ static int run(int argc, char **argv)
 	r = generate(&g);
 	tram_generator_destroy(&g.gen);
 	free(g.ids);
-	free(g.flat);
-	tram_tokenizer_close(&g.tok);
 	tram_device_close(&g.dev);
-	tram_model_close(&g.m);
-	tool_model_files_free(&g.files);
+	tool_close_model(&g.t);
 	tram_ctx_destroy(&g.ctx);
 	return r;
 }

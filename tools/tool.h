@@ -106,6 +106,22 @@ struct tool_model_files {
 int tool_find_model(struct tram_ctx *ctx, const char *spec, struct tool_model_files *f);
 void tool_model_files_free(struct tool_model_files *f);
 
+/*
+ * A trained model whole: its files, weights and tokenizer (@tokenizer, else the model's own; NULL when there is
+ * none). Of a running training job it is the version that was published last, which the job may replace
+ * meanwhile: then the next one is taken. TOOL_OK, or TOOL_FAILED after saying why.
+ */
+struct tool_model {
+	struct tool_model_files files;
+	struct tram_model *m;
+	float *flat;
+	struct tram_tokenizer *tok;
+	int64_t step;		/* of its training run; -1: of none */
+};
+int tool_open_model(const char *verb, struct tram_ctx *ctx, const char *spec, const char *tokenizer,
+		    uint32_t seq, struct tool_model *model);
+void tool_close_model(struct tool_model *model);
+
 extern const struct tool_verb tool_devices, tool_tokenize, tool_train, tool_eval, tool_inspect,
 	tool_generate, tool_export, tool_topo;
 

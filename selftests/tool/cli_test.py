@@ -5,6 +5,7 @@
 usage: cli_test.py TRAM MAN_DIR [--soak] [NAME...]
 """
 import ctypes
+import glob
 import hashlib
 import json
 import math
@@ -15,6 +16,8 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
+import time
 
 from claims import Skip, TRAM, claim, events, main, path, refuses, tram
 
@@ -172,6 +175,30 @@ def four_devices_end_where_one_does():
     assert events(out, 'plan')[0]['devices'] == 4
     assert sums[0] == sums[1]
     refuses(train_args(path('on-none'), device='cpu0*4'), '4 devices', '--shards 4')
+
+
+@claim
+def a_running_job_answers_with_its_newest_version():
+    out = path('live')
+    p = subprocess.Popen([TRAM, 'train', '--model', 'nano', '--data', text_file(), '--out', out, '--steps', '100000',
+                          '--batch', '4', '--seq', '32', '--save-every', '2', '--device', 'cpu0', '--json'],
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        while not glob.glob(out + '/step-????????/state.json'):
+            time.sleep(0.01)
+        threading.Thread(target=p.stdout.read, daemon=True).start()
+        steps = []
+        for _ in range(4):
+            e = events(tram('eval', '--model', out, '--data', text_file(), '--limit', 2, '--device', 'cpu0', '--json')[0], 'eval')[0]
+            g = events(tram('generate', '--model', out, '--prompt', 'the', '--tokens', 4, '--device', 'cpu0', '--json')[0], 'done')[0]
+            assert g['tokens'] == 4
+            steps += [e['step'], g['step']]
+        assert p.poll() is None
+    finally:
+        p.kill()
+        p.wait()
+    # Newer each time: the job went on, and nothing that it removed meanwhile was missed.
+    assert steps == sorted(steps) and steps[-1] > steps[0], steps
 
 
 @claim
