@@ -3,7 +3,7 @@
 # reference root that scripts/root makes in a cache folder; see Documentation/setup.rst.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build check soak fuzz bench install shell clean distclean
+.PHONY: help run build check soak fuzz bench install modules modules-all check-driver shell clean distclean
 
 help:
 	@echo 'make run        set up, then train, evaluate and generate (first time some minutes)'
@@ -12,6 +12,9 @@ help:
 	@echo 'make soak       the long tests'
 	@echo 'make fuzz       every reader against mutated files, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make bench      speed and memory beside the peers; installs those first'
+	@echo 'make modules     tramroad.ko for the kernel that runs here, with its own headers'
+	@echo 'make modules-all tramroad.ko for every kernel of the reference root'
+	@echo 'make check-driver  only the tests of the kernel module; guests, nothing is loaded here'
 	@echo 'make shell      a shell in the reference root'
 	@echo 'make install    install the library, headers and tool; PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make clean      remove what was built here'
@@ -42,6 +45,15 @@ bench: build
 
 install:
 	@scripts/install '$(PREFIX)' '$(DESTDIR)'
+
+modules:
+	@scripts/modules running
+
+modules-all:
+	@scripts/modules all
+
+check-driver:
+	@scripts/check modules guests
 
 shell:
 	@scripts/root make full
