@@ -8,6 +8,14 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#ifndef MADV_COLD
+#define MADV_COLD		20
+#define MADV_PAGEOUT		21
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
+
 static bool all_zero(const uint64_t *p, size_t bytes)
 {
 	uint64_t any = 0;
@@ -209,6 +217,10 @@ static void mappings(int fd, int other)
 	   "its pages can be referenced by others, as O_DIRECT does");
 	close(pipes[0]);
 	close(pipes[1]);
+
+	/* What reclaim might be told to do with pages that are not its own. */
+	ok(!madvise(p + 8 * 4096, MIB, MADV_COLD) && !madvise(p + 8 * 4096, MIB, MADV_PAGEOUT) &&
+	   !madvise(p + 8 * 4096, MIB, MADV_POPULATE_WRITE) && p[150 * 4096] == 150, "advice about pages changes none");
 
 	pid = fork();
 	if (!pid) {
