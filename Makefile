@@ -3,7 +3,7 @@
 # reference root that scripts/root makes in a cache folder; see Documentation/setup.rst.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build check soak fuzz bench install modules modules-all check-driver shell clean distclean
+.PHONY: help run build check soak fuzz bench install modules modules-all check-driver check-driver-full shell clean distclean
 
 help:
 	@echo 'make run        set up, then train, evaluate and generate (first time some minutes)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make modules     tramroad.ko for the kernel that runs here, with its own headers'
 	@echo 'make modules-all tramroad.ko for every kernel of the reference root'
 	@echo 'make check-driver  only the tests of the kernel module; guests, nothing is loaded here'
+	@echo 'make check-driver-full  builds a debug kernel first (20 minutes, once)'
 	@echo 'make shell      a shell in the reference root'
 	@echo 'make install    install the library, headers and tool; PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make clean      remove what was built here'
@@ -53,7 +54,11 @@ modules-all:
 	@scripts/modules all
 
 check-driver:
-	@scripts/check modules guests
+	@scripts/check modules guests guest-debug
+
+check-driver-full:
+	@scripts/kernel-debug make
+	@scripts/check modules guests guest-debug
 
 shell:
 	@scripts/root make full
