@@ -71,6 +71,7 @@ static int tram_probe(struct platform_device *pdev)
 	err = dma_coerce_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		return err;
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	tdev = devm_drm_dev_alloc(&pdev->dev, &tram_drm_driver,
 				  struct tram_device, drm);
 	if (IS_ERR(tdev))
