@@ -7,6 +7,11 @@
  * Every page is zeroed by the allocator, so nobody sees what it held before.
  * GFP_USER: the caller's cpuset holds, whatever node it names.  __GFP_ACCOUNT:
  * the caller's memory cgroup pays until the page is freed.
+ *
+ * Chunks are split into single pages, contiguous but each with its own count.
+ * Compound pages would be fewer to free, but user space can give advice about
+ * them: a kernel without huge pages never returns from MADV_COLD of a part of
+ * one, because it takes its own stub of split_folio() for success.
  */
 #include "pages.h"
 
@@ -24,15 +29,19 @@
 static struct page *take(unsigned int order, int node)
 {
 	gfp_t gfp = GFP_USER | __GFP_ACCOUNT | __GFP_ZERO | __GFP_NOWARN;
+	struct page *page;
 
 	if (node != NUMA_NO_NODE)
 		gfp |= __GFP_THISNODE;
 	/* Large ones are a bonus; the last try may wait, but kills nobody. */
 	if (order)
-		gfp |= __GFP_COMP | __GFP_NORETRY;
+		gfp |= __GFP_NORETRY;
 	else
 		gfp |= __GFP_RETRY_MAYFAIL;
-	return alloc_pages_node(node, gfp, order);
+	page = alloc_pages_node(node, gfp, order);
+	if (page && order)
+		split_page(page, order);
+	return page;
 }
 
 static int make_room(struct tram_pages *pages)
@@ -92,10 +101,11 @@ err_free:
 
 void tram_pages_free(struct tram_pages *pages)
 {
-	unsigned long i;
+	unsigned long i, j;
 
 	for (i = 0; i < pages->count; i++) {
-		__free_pages(pages->chunks[i].page, pages->chunks[i].order);
+		for (j = 0; j < 1UL << pages->chunks[i].order; j++)
+			__free_page(pages->chunks[i].page + j);
 		cond_resched();
 	}
 	kvfree(pages->chunks);

@@ -16,7 +16,7 @@ struct sg_table;
 
 /**
  * struct tram_chunk - contiguous pages
- * @page: head of a compound page of @order, owned by the tram_pages
+ * @page: the first of them, owned by the tram_pages; no compound page
  * @first: number of its first page in the whole
  * @order: two to this power pages
  */

@@ -74,7 +74,8 @@ static void nodes(int fd)
 		}
 		ok(p && there, "every page of them is there");
 		munmap(p, c.size);
-		ok(!info(fd, c.handle, &i) && i.large_bytes >= 32 * MIB && i.chunks < 16384,
+		need(!info(fd, c.handle, &i), "info");
+		ok(i.large_bytes >= 32 * MIB && i.chunks < 16384,
 		   "in large chunks where possible (%llu of 64 MiB, %llu chunks)",
 		   (unsigned long long)i.large_bytes >> 20, (unsigned long long)i.chunks);
 		close_handle(fd, c.handle);
